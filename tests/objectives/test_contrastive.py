@@ -106,3 +106,16 @@ def test_it_learns_which_halves_belong_together():
         optimizer.step()
     right, asked = module.eval().measure(batch)["contrast_accuracy"]
     assert asked > 3 and int(right) == asked
+
+
+def test_halves_are_in_their_own_languages():
+    rows = Rows.of("[CLS] a b [SEP] [CLS] c [SEP]", "[CLS] d [SEP]")
+    segment = np.array([0, 0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=np.uint8)
+    rows = rows.with_planes(segment=segment, language=segment + np.repeat(np.uint8([0, 4]), [7, 3]))
+    language = _halves(rows, replace(VOCABULARY, cls=2, sep=3)).planes["language"]
+    assert language[:10].tolist() == [0, 0, 0, 0, 4, 4, 4, 1, 1, 1]
+
+
+def test_rows_of_special_pieces_alone_are_no_pairs():
+    batch = posed(Contrastive(views="deleted", deleted=1.0), np.arange(5))
+    assert not batch.arrays["is_pair"].any() and batch.counts["contrast"] == 0

@@ -11,6 +11,8 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.nn.recurrence import Halting, Recurrence
+from afterbert.nn.stack import Stack
 from afterbert.objectives.denoising import Denoising
 from afterbert.pretext.answers.dropped import Dropped
 from afterbert.pretext.answers.missing_spans import MissingSpans
@@ -31,6 +33,7 @@ from afterbert.pretext.selections.one_fragment import OneFragment
 from afterbert.pretext.selections.poisson_spans import PoissonSpans
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
+from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
 from afterbert.recipes import resolve
 from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
@@ -169,3 +172,18 @@ def test_dropout_ends_with_its_share_of_the_run() -> None:
     assert torch.equal(module(late)["written"], expected)
     assert not module.eval().backbone.training
     assert "undropped" not in posed(replace(objective, dropout_share=1.0), [0], noise=NOISE.at(1.0)).arrays
+
+
+def test_padding_of_what_is_written_costs_no_steps() -> None:
+    objective = Denoising(TASKS["t5-spans"])
+    module = built(objective, replace(BOTH, stack=Stack(recurrence=Recurrence(halting=Halting()))))
+    whole = gradients(module, [posed(objective, ROWS)])
+    parts = gradients(module, [posed(objective, [row]) for row in ROWS])
+    for name in whole:
+        torch.testing.assert_close(whole[name], parts[name], atol=1e-7, rtol=1e-5)
+
+
+def test_one_stack_says_itself_who_sees_whom() -> None:
+    seen = replace(TASKS["t5-bert"], visibility=Sight(within_documents=True))
+    with pytest.raises(UserError, match="leave visibility out"):
+        Denoising(seen, layout="behind")

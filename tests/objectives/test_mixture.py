@@ -11,6 +11,7 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
+from afterbert.models.permutation import Permutation
 from afterbert.nn.recurrence import Halting, Recurrence
 from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.stack import Stack
@@ -165,3 +166,15 @@ def test_thinking_longer_costs_every_member_its_share() -> None:
     for name in ("masked", "deleted"):
         steps = float(scores[f"{name}.ponder"].detach()) / batch.counts[f"{name}.ponder"]
         assert 1 <= steps <= TINY.num_hidden_layers + 1
+
+
+def test_operations_of_members_that_bring_a_model_of_their_own_or_read_in_turn() -> None:
+    beside = REPLACED.flops_beside(TINY, 100, LENGTH)
+    assert mixture("drawn_by_row", masked=3, replaced=1).flops_beside(TINY, 100, LENGTH) == beside / 4 > 0
+    passes = mixture("summed", masked=3, replaced=1).flops_beside(TINY, 100, LENGTH)
+    assert passes == beside + TINY.flops_per_token(100, LENGTH)
+
+
+def test_a_mixture_has_no_memory() -> None:
+    with pytest.raises(UserError, match="set model.mem_len to 0"):
+        mixture("summed", masked=1, causal=1).check_feed(Permutation(mem_len=8), order="contiguous", views=None)

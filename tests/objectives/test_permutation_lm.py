@@ -12,6 +12,7 @@ from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
 from afterbert.models.permutation import Permutation
 from afterbert.objectives import Batch
+from afterbert.objectives.layer_drop import LayerDrop
 from afterbert.objectives.permutation_lm import PermutationLM
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.corruptions.keep import Keep
@@ -20,7 +21,6 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from afterbert.training.checkpoints.snapshot import Carries
 from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 TINY = Permutation(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
@@ -104,7 +104,7 @@ def test_targets_of_a_row_read_backwards_are_the_pieces_that_stand_there() -> No
 def test_each_slot_remembers_its_own_row() -> None:
     objective, architecture = PermutationLM(TASK), replace(TINY, mem_len=LENGTH)
     module = built(objective, architecture)
-    assert isinstance(module, Carries) and not module.carried_state()
+    assert not module.carried_state()
     module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
     after = module.predict(with_slots(posed(objective, [4, 5]), [1, 0], 1)).detach()
     expected = []
@@ -167,3 +167,8 @@ def test_a_step_that_was_left_out_leaves_nothing_to_remember() -> None:
     module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
     after = module.predict(with_slots(posed(objective, [4, 5]), [0, 1], step=2)).detach()
     assert torch.equal(after, fresh.predict(with_slots(posed(objective, [4, 5]), [0, 1])).detach())
+
+
+def test_layers_of_two_streams_are_not_dropped() -> None:
+    with pytest.raises(UserError, match="two streams"):
+        LayerDrop(PermutationLM(TASK)).build(TINY, VOCABULARY)

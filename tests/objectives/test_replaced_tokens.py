@@ -12,10 +12,13 @@ from torch.nn import functional as F
 from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.sharing.by_language import ShareByLanguage
+from afterbert.nn.stack import Stack
 from afterbert.nn.visibility import PaddedVisibility
-from afterbert.objectives import Batch
+from afterbert.objectives import Batch, Objective
 from afterbert.objectives.heads.adversary import Adversary
 from afterbert.objectives.heads.detection import GeneratedRows, WhichPieceOrThis
+from afterbert.objectives.masked_lm import Boundary, MaskedLM
 from afterbert.objectives.modules.replaced_tokens import sampled
 from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
 from afterbert.pretext.answers.in_place import InPlace
@@ -346,3 +349,10 @@ def test_a_deceiver_needs_a_discriminator_beside_it() -> None:
         generator = Generator(size=1, shares="none", learns="to_deceive")
         with pytest.raises(UserError, match="to_deceive"):
             ReplacedTokens(TASK, generator, **settings)
+
+
+@pytest.mark.parametrize("objective", [ReplacedTokens(TASK), MaskedLM(TASK, boundary=Boundary())])
+def test_heads_of_one_table_refuse_a_table_for_each_language(objective: Objective) -> None:
+    sharing = ShareByLanguage(languages=("en", "de"), embeddings=True)
+    with pytest.raises(UserError, match="one table for all languages"):
+        objective.check(Encoder(stack=Stack(sharing=sharing)))

@@ -446,6 +446,8 @@ def test_settings_that_draw_nothing_are_refused() -> None:
         PermutationTail(weights=(1, 0))
     with pytest.raises(UserError, match="do not match"):
         MixedUnits(shares=(1.0,))
+    with pytest.raises(UserError, match="end with word"):
+        MixedUnits(units=("word", "entity"))(text_rows([80]), noise())
     with pytest.raises(UserError, match="no stage"):
         Staged(())
 

@@ -39,6 +39,7 @@ from afterbert.pretext.selections.independent import Independent
 from afterbert.pretext.selections.ngrams import Ngrams
 from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.selections.poisson_spans import PoissonSpans
+from afterbert.pretext.selections.staged import Stage, Staged
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.sight import Sight
@@ -300,6 +301,29 @@ def test_rows_are_cut_to_what_an_edit_makes_of_them() -> None:
         "crossing": task(T5Partition(), Sentinels(), MissingSpans()).row_length(128),
     }
     assert lengths == {"insert": 86, "delete": 254, "mask": 128, "crossing": 128}
+
+
+def test_a_row_that_comes_out_longer_than_planned_loses_its_end() -> None:
+    """Unknown pieces are not deleted; positions may end at 128."""
+    pretext = Pretext(Packed(bounds="keep"), (Edit(FixedCount(rate=0.5), Delete()),), (Deleted(),))
+    rows = text_rows([pretext.row_length(128) - 2] * 2)
+    rows.piece_ids[1:60] = VOCABULARY.unk
+    assert posed(pretext, rows).shown.lengths.max() > 128
+    shown = pretext.fitted(rows, noise(), VOCABULARY, None, 128).shown
+    assert 120 <= shown.lengths[0] <= shown.lengths[1] == 128
+    assert shown.piece_ids[shown.row_starts[1:] - 1].tolist() == [VOCABULARY.sep] * 2
+    first = replace(rows.take(np.arange(rows.row_starts[1]), rows.row_starts[:2]), keys=rows.keys[:1])
+    alone = pretext.fitted(first, noise(), VOCABULARY, None, 128).shown
+    assert alone.piece_ids.tolist() == shown.piece_ids[: shown.lengths[0]].tolist()
+    bare = Rows(np.full(200, VOCABULARY.sep), np.array([0, 200]), rows.keys[:1], {"special": np.ones(200, dtype=bool)})
+    assert pretext.fitted(bare, noise(), VOCABULARY, None, 128).shown.num_pieces == 200
+
+
+def test_rows_for_laws_in_turn_are_planned_for_each_of_them() -> None:
+    law = Staged((Stage(FixedCount(rate=0.5)), Stage(FixedCount(rate=0.1))))
+    for corruption, length in ((Delete(), 128), (Insert(), 86)):
+        pretext = Pretext(Packed(bounds="keep"), (Edit(law, corruption),), (WholeText(),))
+        assert pretext.row_length(128) == length
 
 
 def test_a_pair_label_needs_a_pair() -> None:

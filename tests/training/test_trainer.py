@@ -142,7 +142,7 @@ def test_the_comparison_would_notice(unbroken, tmp_path):
     def nothing(*_):
         pass
 
-    lost = [(Generators, "put_back"), (snapshot, "restore_optimizer"), (snapshot, "restore_carried")]
+    lost = [(Generators, "put_back"), (snapshot, "restore_optimizer"), (ToyModule, "load_carried_state")]
     training = toy_training(**EVERY_5)
     for owner, name in lost:
         path = tmp_path / name

@@ -144,6 +144,18 @@ class Rows:
         assert isinstance(self.planes, Planes)
         return Rows(self.piece_ids[index], row_starts, self.keys, self.planes.taken(index))
 
+    def without_ends(self, counts: np.ndarray) -> Rows:
+        """Returns the rows without their last `counts` [B] pieces that are not special, as far as they have so many.
+
+        >>> Rows.of("[CLS] a b [SEP]").without_ends(np.array([1])).piece_ids.tolist()
+        [2, 10, 3]
+        """
+        is_text = ~self.planes["special"]
+        texts = starts_of(is_text)
+        left = texts[self.row_starts[1:]] - counts
+        index = np.flatnonzero(~is_text | (texts[1:] <= left[self.row_of]))
+        return self.take(index, np.searchsorted(index, self.row_starts))
+
     def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
         """Returns any flat array [T] as a matrix [B, length], filled up on the right. Longer rows are a bug."""
         assert self.lengths.max(initial=0) <= length

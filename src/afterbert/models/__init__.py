@@ -19,7 +19,6 @@ from afterbert.nn.past import Past
 from afterbert.nn.recording import Pass, recorded
 from afterbert.nn.skeleton import skeleton
 from afterbert.nn.stack import EncoderOutput
-from afterbert.nn.visibility import PaddedVisibility
 
 _DEEPEST = 240  # layers
 #: A special piece, by the name that a vocabulary gives it.
@@ -45,18 +44,25 @@ class Backbone(nn.Module, ABC):
         """
 
     def states(
-        self, inputs: Inputs, *, decoder_input_ids: Tensor | None = None, wanted: Tensor | None = None
+        self,
+        inputs: Inputs,
+        *,
+        decoder_input_ids: Tensor | None = None,
+        decoder_lengths: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         """Returns the hidden states from which heads answer: those of `read`, or those [B, U, D] of a decoder beside an
-        encoder. Such a decoder reads `decoder_input_ids` [B, U], or without them the same text once more (BART
-        1910.13461, Section 3.3). wanted: flat places [N] of these states."""
+        encoder. Such a decoder reads `decoder_input_ids` [B, U], of which `decoder_lengths` [B] are no padding (None:
+        all), or without them the same text once more (BART 1910.13461, Section 3.3). wanted: flat places [N] of these
+        states."""
         return self.read(inputs, wanted=wanted)
 
     def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Returns the states [N, D] at the places `chosen` of a batch, from which a language-model head names pieces.
 
         arrays: `input_ids`, `chosen` (flat places [N]), whatever `Inputs.of` knows, and what this kind of model is
-        asked by besides: `decoder_input_ids` [B, U], or `query_positions` [B, Q]; then `chosen` counts in these.
+        asked by besides: `decoder_input_ids` [B, U] and `decoder_lengths` [B], or `query_positions` [B, Q]; then
+        `chosen` counts in these.
         """
         return self.states(Inputs.of(arrays), wanted=arrays["chosen"])
 
@@ -71,11 +77,12 @@ class Backbone(nn.Module, ABC):
         *,
         position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
+        lengths: Tensor | None = None,
         past: Past | None = None,
     ) -> Tensor:
-        """Returns hidden states [B, U, D] of the written ids [B, U], looking at what was encoded. past: the pieces
-        written before these, whose `begin` has just been given their positions [B, U]. Only where it `writes_apart`."""
+        """Returns hidden states [B, U, D] of the written ids [B, U], looking at what was encoded. lengths [B]: how many
+        of them are no padding; None: all. past: the pieces written before these, whose `begin` has just been given
+        their positions [B, U]. Only where it `writes_apart`."""
         raise NotImplementedError(f"{type(self).__name__} does not write apart; ask `writes_apart` first")
 
     def layers(self, inputs: Inputs, *, attention: bool = False) -> Pass:
@@ -217,6 +224,11 @@ class Architecture(ABC):
     def is_routed(self) -> bool:
         """Whether languages have layers or tables of pieces of their own."""
         return False
+
+    @property
+    def tables(self) -> int:
+        """How many tables of pieces it has: one, or one for each language."""
+        return 1
 
     def writing_start(self, vocabulary: Vocabulary) -> Start:
         """Returns the special piece with which writing begins: the one that separates texts. Where the vocabulary has

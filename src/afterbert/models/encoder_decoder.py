@@ -106,13 +106,13 @@ class EncoderDecoderModule(Backbone):
         position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
         visibility: PaddedVisibility | None = None,
-        decoder_visibility: PaddedVisibility | None = None,
+        decoder_lengths: Tensor | None = None,
     ) -> Tensor:
         """Returns hidden states [B, U, D] of the decoder from ids read [B, T] and ids written so far [B, U].
-        `visibility` None: nothing read is padding; `decoder_visibility` None: left to right. Segments, positions and
-        languages are those of the text read."""
+        `visibility` None: nothing read is padding; `decoder_lengths` [B] None: nothing written is. Segments, positions
+        and languages are those of the text read."""
         inputs = Inputs(input_ids, token_type_ids, position_ids, language_ids, visibility)
-        return self.decode(decoder_input_ids, self.encode(inputs), visibility=decoder_visibility)
+        return self.decode(decoder_input_ids, self.encode(inputs), lengths=decoder_lengths)
 
     def encode(self, inputs: Inputs) -> EncoderOutput:
         hidden = self.stack(self.embeddings.of(inputs), inputs.visibility, inputs.places)
@@ -122,14 +122,20 @@ class EncoderDecoderModule(Backbone):
         return at_places(self.encode(inputs).hidden, wanted)
 
     def states(
-        self, inputs: Inputs, *, decoder_input_ids: Tensor | None = None, wanted: Tensor | None = None
+        self,
+        inputs: Inputs,
+        *,
+        decoder_input_ids: Tensor | None = None,
+        decoder_lengths: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         written = inputs.input_ids if decoder_input_ids is None else decoder_input_ids
-        return at_places(self(inputs.input_ids, written, **inputs.beside_ids()), wanted)
+        hidden = self(inputs.input_ids, written, **inputs.beside_ids(), decoder_lengths=decoder_lengths)
+        return at_places(hidden, wanted)
 
     def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        written = arrays["decoder_input_ids"]
-        return self.states(Inputs.of(arrays), decoder_input_ids=written, wanted=arrays["chosen"])
+        written = {name: arrays.get(name) for name in ("decoder_input_ids", "decoder_lengths")}
+        return self.states(Inputs.of(arrays), **written, wanted=arrays["chosen"])
 
     def decode(
         self,
@@ -138,10 +144,10 @@ class EncoderDecoderModule(Backbone):
         *,
         position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
+        lengths: Tensor | None = None,
         past: Past | None = None,
     ) -> Tensor:
         inputs = Inputs(decoder_input_ids, position_ids=position_ids, language_ids=language_ids)
         hidden = self.decoder_embeddings.of(inputs)
-        rule = visibility or PaddedVisibility.left_to_right(hidden.device)
+        rule = PaddedVisibility.left_to_right(hidden.device, lengths)
         return self.decoder_stack(hidden, rule, inputs.places, encoded, past)

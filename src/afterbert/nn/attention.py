@@ -175,19 +175,16 @@ def attend(
     of it, which is then always computed in those steps.
     """
     sighted = visible.sighted()
-    if keep is not None:
-        scores = attention_scores(query, key, visible=visible, bias=bias)
-        weights = torch.softmax(scores, dim=-1)
-        weights = weights if sighted is None else weights * sighted
-        mixed = (dropped(weights, dropout_rate) if dropout_rate else weights).to(value.dtype) @ value
-        keep(Attended(query, key, value, scores, weights, mixed))
-        return mixed
-    if query.is_cuda or (query.dtype == torch.float32 and bias is None and not dropout_rate):
+    if keep is None and (query.is_cuda or (query.dtype == torch.float32 and bias is None and not dropout_rate)):
         mixed = fused(query, key, value, visible, bias, dropout_rate)
-    else:
-        weights = attention_weights(attention_scores(query, key, visible=visible, bias=bias), dropout_rate)
-        mixed = weights.to(value.dtype) @ value
-    return mixed if sighted is None else mixed * sighted
+        return mixed if sighted is None else mixed * sighted
+    scores = attention_scores(query, key, visible=visible, bias=bias)
+    weights = torch.softmax(scores, dim=-1)
+    weights = weights if sighted is None else weights * sighted
+    mixed = (dropped(weights, dropout_rate) if dropout_rate else weights).to(value.dtype) @ value
+    if keep is not None:
+        keep(Attended(query, key, value, scores, weights, mixed))
+    return mixed
 
 
 def fused(
@@ -214,9 +211,3 @@ def attention_scores(query: Tensor, key: Tensor, *, visible: Visible, bias: Tens
         scores = scores + bias.to(scores.dtype)
     added = visible.as_added(scores.dtype)
     return scores if added is None else scores + added
-
-
-def attention_weights(scores: Tensor, dropout_rate: float) -> Tensor:
-    """Returns the weights after the softmax, [B, H, U, T]."""
-    weights = torch.softmax(scores, dim=-1)
-    return dropped(weights, dropout_rate) if dropout_rate else weights

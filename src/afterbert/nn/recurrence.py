@@ -141,10 +141,8 @@ class Halted:
 
     def statistics(self) -> dict[str, float]:
         """Returns mean_steps, most_steps and the mean remainder over the pieces."""
-        if self.is_piece is None:
-            steps, left = self.steps.flatten(), self.remainder.flatten()
-        else:
-            steps, left = self.steps[self.is_piece], self.remainder[self.is_piece]
+        is_piece = ... if self.is_piece is None else self.is_piece
+        steps, left = self.steps[is_piece], self.remainder[is_piece]
         return {
             "mean_steps": float(steps.mean()),
             "most_steps": float(steps.max()),
@@ -158,15 +156,11 @@ def ponderings(backbone: nn.Module) -> list[RecurrenceModule]:
     return [part for part in found if part.config.halting is not None]
 
 
-def extra_scores(backbone: nn.Module) -> dict[str, tuple[Tensor, float]]:
-    """Gives what the last forward pass of a backbone costs besides its task: part -> (sum over the pieces read or
-    written, weight). Empty for a model that has no such cost."""
-    parts = [part for part in ponderings(backbone) if part.halted is not None]
-    if not parts:
-        return {}
-    costs = [part.halted.ponder() for part in parts if part.halted is not None]
-    assert parts[0].config.halting is not None
-    return {"ponder": (torch.stack(costs).sum(), parts[0].config.halting.ponder_weight)}
+def ponder_cost(backbone: nn.Module) -> Tensor | None:
+    """Gives what the steps of the last forward pass cost, summed over the pieces read or written; None for a model in
+    which none may stop early."""
+    costs = [part.halted.ponder() for part in ponderings(backbone) if part.halted is not None]
+    return torch.stack(costs).sum() if costs else None
 
 
 def halting_statistics(backbone: nn.Module) -> dict[str, float]:

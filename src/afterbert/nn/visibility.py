@@ -155,10 +155,10 @@ class PaddedVisibility:
         return all(other is None for other in others)
 
     @staticmethod
-    def left_to_right(device: torch.device) -> PaddedVisibility:
+    def left_to_right(device: torch.device, lengths: Tensor | None = None) -> PaddedVisibility:
         """Returns the rule that every piece attends to itself and to those before it. Right padding needs no more:
         nobody looks right."""
-        return PaddedVisibility(causal=torch.zeros(0, dtype=torch.bool, device=device))
+        return PaddedVisibility(lengths, causal=torch.zeros(0, dtype=torch.bool, device=device))
 
     @staticmethod
     def from_attention_mask(attention_mask: Tensor) -> PaddedVisibility:

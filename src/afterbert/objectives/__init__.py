@@ -103,11 +103,6 @@ class Objective(ABC):
         (ELECTRA's generator)."""
         return 0.0
 
-    def pieces_per_row(self, length: int) -> float:
-        """Returns the mean number of pieces of text in a row, special ones included, where documents are long and the
-        model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""
-        return float(length)
-
     # Not abstract: most objectives have nothing to refuse, to count or to divide.
     def check(self, architecture: Architecture) -> None:
         """Raises UserError if this architecture cannot be asked this; called when a recipe is read."""

@@ -72,16 +72,13 @@ class Contrastive(Objective):
             views = _twice(rows) if self.views == "dropout" else _thinned(rows, self.deleted, noise)
         posed = Posed(views, Visibility(), np.arange(views.num_pieces), views, ())
         arrays = input_arrays(posed, vocabulary, width=width_of(views, length))
-        is_pair = np.all((views.lengths > 2).reshape(2, -1), axis=0)  # more than special pieces on both sides
-        arrays["is_pair"] = np.asarray(is_pair)
+        has_text = np.bincount(views.row_of, ~views.planes["special"], minlength=len(views)) > 0
+        arrays["is_pair"] = is_pair = has_text.reshape(2, -1).all(axis=0)
         arrays["is_text"] = views.padded(
             np.ones(views.num_pieces, dtype=bool), fill=False, length=arrays["input_ids"].shape[1]
         )
         counts = {"contrast": int(is_pair.sum()), "ponder": views.num_pieces}
         return Batch(arrays, counts, views.num_pieces, rows.keys)
-
-    def pieces_per_row(self, length: int) -> float:
-        return self.pairing.expected_length(length)
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules.contrastive import ContrastiveModule
@@ -130,7 +127,8 @@ def _halves(rows: Rows, vocabulary: Vocabulary) -> Rows:
 
 def _side(rows: Rows, side: int, opens: int | None, closes: int | None) -> Rows:
     """The text of this segment of every row, between these special pieces where there are such."""
-    is_mine = (rows.planes["segment"] == side) & ~rows.planes["special"]
+    is_side = rows.planes["segment"] == side
+    is_mine = is_side & ~rows.planes["special"]
     sizes = np.bincount(rows.row_of[is_mine], minlength=len(rows)) + (opens is not None) + (closes is not None)
     begins = starts_of(sizes)
     ids = np.empty(begins[-1], dtype=rows.piece_ids.dtype)
@@ -141,8 +139,9 @@ def _side(rows: Rows, side: int, opens: int | None, closes: int | None) -> Rows:
     ids[~is_special] = rows.piece_ids[is_mine]
     planes = {"special": is_special}
     if "language" in rows.planes:
-        first = rows.planes["language"][np.minimum(rows.row_starts[:-1], max(rows.num_pieces - 1, 0))]
-        planes["language"] = np.repeat(first, sizes)
+        mine = np.append(np.flatnonzero(is_side), 0)  # a row without this side is no pair, whatever its language
+        first = mine[np.searchsorted(mine[:-1], rows.row_starts[:-1])]
+        planes["language"] = np.repeat(rows.planes["language"][first], sizes)
     return Rows(ids, begins, rows.keys, planes)
 
 

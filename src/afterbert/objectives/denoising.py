@@ -24,6 +24,7 @@ from afterbert.objectives.parts.posing import TextStart
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.written import behind, cut_to, shifted, shifted_in_place
 from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.pretext.sight import Sight
 
 if TYPE_CHECKING:
     from afterbert.models import Architecture, Backbone
@@ -49,6 +50,8 @@ class Denoising(TextStart):
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "denoising", may=(WrittenText,), exactly_one=WrittenText)
+        if self.layout == "behind" and self.pretext.visibility != Sight():
+            raise UserError("layout behind itself says who sees whom; leave visibility out, or take encoder_decoder")
         if self.layout == "behind" and self.decoder_places == "original":
             raise UserError(
                 "decoder_places original needs a decoder of its own; set layout to encoder_decoder, or "
@@ -93,6 +96,7 @@ class Denoising(TextStart):
             written = written.padded(rows, width)
             pad = vocabulary.pad if vocabulary.pad is not None else 0
             arrays["decoder_input_ids"] = rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64)
+            arrays["decoder_lengths"] = np.maximum(rows.lengths, 1)
         if noise.progress + 1e-9 >= self.dropout_share and self.dropout_share < 1:
             arrays["undropped"] = np.zeros(0, dtype=bool)  # its presence says it
         arrays |= {"chosen": written.positions, "target_ids": written.target_ids.astype(np.int64)}

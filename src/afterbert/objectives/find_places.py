@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afterbert.base.errors import UserError
-from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.objectives import Batch
-from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.pretext.posed import Places, Pointers, Posed
+from afterbert.pretext.posed import Places, Pointers
 
 if TYPE_CHECKING:
     from afterbert.models import Architecture, Backbone
@@ -33,12 +30,6 @@ class FindPlaces(PretextObjective):
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "find_places", may=(Places, Pointers))
-
-    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        width = width_of(posed.shown, length)
-        asked, counts = asked_arrays(posed, width=width)
-        arrays = input_arrays(posed, vocabulary, width=width) | asked
-        return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules.find_places import FindPlacesModule

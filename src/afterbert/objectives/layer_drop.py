@@ -30,6 +30,10 @@ class LayerDrop(WrappingObjective):
     """The chance that a layer is left out of a pass in training."""
 
     def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> LayerDropModule:
+        if not inner.backbone.calls_layers_once:
+            raise UserError(
+                "a layer of this model computes two streams, so layer_drop cannot leave it out; train without"
+            )
         return LayerDropModule(inner, self.rate)
 
     def check_shards(self) -> None:

@@ -18,9 +18,8 @@ from afterbert.base.numbers import Count, NotNegative
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch
-from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.posing import TextStart
-from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.questions import ONE_TABLE, check_answers
 from afterbert.pretext.posed import AskedInPlace, Posed, RowLabels
 
 if TYPE_CHECKING:
@@ -92,14 +91,13 @@ class MaskedLM(TextStart):
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         posed = _by_sight(posed) if self.segments == "by_sight" else posed
         posed = _pairs_where_all_is_seen(posed)
-        width = width_of(posed.shown, length)
-        asked, counts = asked_arrays(posed, width=width)
-        arrays = input_arrays(posed, vocabulary, width=width) | asked
-        if self.boundary is not None:
-            positions = next(asked.positions for asked in posed.asked if isinstance(asked, AskedInPlace))
-            arrays |= self.boundary.arrays(posed.shown, positions, width=width)
-            counts["boundary"] = len(arrays["boundary_asked"])
-        return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
+        batch = super().batch(posed, noise, vocabulary=vocabulary, length=length)
+        if self.boundary is None:
+            return batch
+        positions = next(asked.positions for asked in posed.asked if isinstance(asked, AskedInPlace))
+        around = self.boundary.arrays(posed.shown, positions, width=batch.arrays["input_ids"].shape[1])
+        counts = {**batch.counts, "boundary": len(around["boundary_asked"])}
+        return replace(batch, arrays={**batch.arrays, **around}, counts=counts)
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules.masked_lm import MaskedLMModule
@@ -112,6 +110,8 @@ class MaskedLM(TextStart):
                 "a masked_lm objective needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
+        if self.boundary is not None and architecture.tables > 1:
+            raise UserError(ONE_TABLE.format("boundary"))
         if self.segments == "by_sight" and architecture.type_vocab_size < 6:
             raise UserError(
                 f"segments by_sight are numbered up to 5, but the model has {architecture.type_vocab_size}; "

@@ -131,10 +131,11 @@ class Mixture(Objective):
         member = np.searchsorted(edges, noise.of("member").uniform(numbers), side="right")
         return [member == number for number in range(len(plan.plans))]
 
-    def pieces_per_row(self, length: int) -> float:
-        """Returns the mean over the members by their shares; members that take turns weigh alike."""
-        members = {member.name: member.objective.pieces_per_row(length) for member in self.members}
-        return float(np.average(list(members.values()), weights=list(self.shares.values())))
+    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
+        each = [member.objective.flops_beside(architecture, vocab_size, length) for member in self.members]
+        if self.how == "summed":  # every member reads all rows, in a pass of its own
+            return sum(each) + (len(each) - 1) * architecture.flops_per_token(vocab_size, length)
+        return float(np.average(each, weights=[member.weight for member in self.members]))
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules import with_ponder_cost
@@ -155,6 +156,10 @@ class Mixture(Objective):
             member.objective.check(architecture)
 
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        if architecture.num_remembered:
+            raise UserError(
+                "rows of a mixture go on from no other, so there is nothing to remember; set model.mem_len to 0"
+            )
         for member in self.members:
             member.objective.check_feed(architecture, order=order, views=views)
 

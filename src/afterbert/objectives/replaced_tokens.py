@@ -24,7 +24,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, PretextTask
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.posing import TextStart
-from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.questions import ONE_TABLE, check_answers
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.answers.replaced import Replaced
 from afterbert.pretext.corruptions.replace import Replace
@@ -155,6 +155,8 @@ class ReplacedTokens(TextStart):
                 "replaced_tokens needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
+        if architecture.tables > 1:
+            raise UserError(ONE_TABLE.format("replaced_tokens"))
         if self.generator.shares == "all" and self.generator.of(cast("Encoder", architecture)) != architecture:
             raise UserError(
                 "a generator that shares all weights has the model's own shape; set generator.size to 1 and "

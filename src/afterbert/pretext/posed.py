@@ -30,13 +30,11 @@ class WrittenText:
     """Write this text: `target` rows, as many as shown rows, for a decoder; the decoder's own input is the
     target shifted right.
 
-    asked: bool [T of target], or None for all: the pieces that are scored. places: int64 [T of target], where in
-    its original row each piece stood; a mark stands where its span begins, an end piece after the last (MASS
-    tells its decoder; others count from 0). None: each stands where it stood.
+    places: int64 [T of target], where in its original row each piece stood; a mark stands where its span begins, an
+    end piece after the last (MASS tells its decoder; others count from 0). None: each stands where it stood.
     """
 
     target: Rows
-    asked: np.ndarray | None = None
     places: np.ndarray | None = None
 
 

@@ -48,9 +48,9 @@ class Pretext:
             edit.corruption.check(vocabulary, extent.spans if knows else 1)
 
     def row_length(self, length: int) -> int:
-        """Returns the length of rows to plan (special pieces included) so that what is shown never exceeds `length` and
-        comes as close to it as is certain. It is longer than `length` where spans shrink to marks (T5: 568 pieces and
-        the end piece for 512), shorter where pieces are inserted."""
+        """Returns the length of rows to plan (special pieces included) so that what is shown does not exceed `length`,
+        and comes as close to it as is certain, where no piece is unknown (see `fitted`). It is longer than `length`
+        where spans shrink to marks (T5: 568 pieces and the end piece for 512), shorter where pieces are inserted."""
         row = length
         while row > self.pairing.num_specials + 1 and self.shown_length(row) > length:
             row -= 1
@@ -99,6 +99,17 @@ class Pretext:
             found.append((edit, extent))
             size = edit.corruption.length_after(size, fewest=extent.fewest, most=extent.most, spans=extent.spans)
         return tuple(found)
+
+    def fitted(self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None, most: int) -> Posed:
+        """Returns the task on these rows, see `pose`. A row of which more than `most` pieces would be shown loses its
+        end: where laws find pieces that they may not choose, such as unknown ones, less is taken away than planned."""
+        posed = self.pose(rows, noise, vocabulary, labels)
+        while (over := posed.shown.lengths - most).max(initial=0) > 0:
+            shorter = rows.without_ends(np.maximum(over, 0))
+            if shorter.num_pieces == rows.num_pieces:
+                break  # special pieces alone are too many
+            rows, posed = shorter, self.pose(shorter, noise, vocabulary, labels)
+        return posed
 
     def pose(self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None) -> Posed:
         """Returns the task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and

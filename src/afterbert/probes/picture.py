@@ -253,16 +253,9 @@ def _written(posed: Posed, piece_texts: Sequence[str], row: int) -> tuple[Cell, 
     for asked in posed.asked:
         if isinstance(asked, WrittenText):
             at = range(int(asked.target.row_starts[row]), int(asked.target.row_starts[row + 1]))
-            scored = np.ones(asked.target.num_pieces, dtype=bool) if asked.asked is None else asked.asked
             special = asked.target.planes["special"]
             return tuple(
-                Cell(
-                    piece_texts[asked.target.piece_ids[i]],
-                    "special" if special[i] else "",
-                    True,
-                    "yes" if scored[i] else "",
-                )
-                for i in at
+                Cell(piece_texts[asked.target.piece_ids[i]], "special" if special[i] else "", True, "yes") for i in at
             )
     return ()
 

@@ -39,9 +39,9 @@ class Recipe:
     training: Training
 
     def __post_init__(self) -> None:
-        positions = getattr(self.model, "max_position_embeddings", None)
+        positions = self.model.max_position_embeddings
         for name, (_, length) in zip(("length", "long_rows.length"), self.row_lengths):
-            if positions is not None and length > positions:
+            if length > positions:
                 raise UserError(
                     f"{name} is {length}, but the model has {positions} positions; "
                     f"lower {name} or raise model.max_position_embeddings"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from afterbert.training.beginning import begin_or_resume
-from afterbert.training.checkpoints import snapshot
 from afterbert.training.feed import Prefetch
 from afterbert.training.guards import judge
 from afterbert.training.live_run import LiveRun
@@ -91,7 +90,7 @@ def _unfinished(live: LiveRun, length: RunLength) -> bool:
 
 def _step(live: LiveRun, ahead: Prefetch, length: RunLength) -> None:
     """One step of the run: an update, or none when the rules say so."""
-    carried = snapshot.carried(live.module)
+    carried = live.module.carried_state()
     found = live.gradient(ahead, step=live.progress.data_step)
     verdict = judge(found, live.progress, live.training, live.module, live.run.diagnosis, processes=live.processes)
     if verdict.why:
@@ -103,7 +102,7 @@ def _step(live: LiveRun, ahead: Prefetch, length: RunLength) -> None:
         live.stepper.update(found.gradient, live.factor(length.total_steps))
         live.progress.learned(found.gradient.losses, found.gradient.total)
     else:
-        snapshot.restore_carried(live.module, carried)
+        live.module.load_carried_state(carried)
     live.optimizer.zero_grad(set_to_none=True)
     live.average.follow(live.progress.step, length.total_steps)
     live.progress.step += 1

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from afterbert.objectives import Batch
-from afterbert.training.checkpoints import snapshot
 from afterbert.training.distribution.parallel import Parallel
 from afterbert.training.distribution.pieces import in_one
 from afterbert.training.distribution.processes import Processes
@@ -141,8 +140,8 @@ def _pass_idly(
     parallel: Parallel, batch: Batch, times: int, counts: Mapping[str, int], device: torch.device, precision: Precision
 ) -> None:
     """Passes that change nothing, because other processes have more micro-batches and wait at each."""
-    carried = snapshot.carried(parallel.module)
+    carried = parallel.module.carried_state()
     for number in range(times):
         with nullcontext() if number + 1 == times else parallel.apart():
             _pass(parallel, batch, counts, device, precision, 0.0)
-    snapshot.restore_carried(parallel.module, carried)
+    parallel.module.load_carried_state(carried)

@@ -7,7 +7,6 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.objectives import Batch
-from afterbert.training.checkpoints import snapshot
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.config import Training
 from afterbert.training.distribution.parallel import Parallel
@@ -46,7 +45,7 @@ class Stepper:
         when smaller micro-batches would fit but the recipe says "stop". Several processes do not try again, since the
         others are in the midst of the step.
         """
-        generators, carried = Generators.now(self.device), snapshot.carried(self.parallel.module)
+        generators, carried = Generators.now(self.device), self.parallel.module.carried_state()
         size = micro_batch_size
         while (found := self._try(batches)) is None:
             if size == 1:
@@ -66,7 +65,7 @@ class Stepper:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             generators.put_back(self.device)
-            snapshot.restore_carried(self.parallel.module, carried)
+            self.parallel.module.load_carried_state(carried)
             batches = self.feed.step(
                 data_step, micro_batch_size=size, rank=self.processes.rank, world_size=self.processes.size
             )

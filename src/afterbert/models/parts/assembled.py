@@ -53,6 +53,10 @@ class Assembled(Architecture):
     def is_routed(self) -> bool:
         return bool(self.stack.sharing.languages)
 
+    @property
+    def tables(self) -> int:
+        return self.stack.sharing.tables
+
     @abstractmethod
     def module(self, vocab_size: int) -> Backbone:
         """Returns the backbone before its weights are drawn."""
@@ -64,8 +68,7 @@ class Assembled(Architecture):
 
     def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
         widen = backbone.embeddings.widen
-        tables = self.stack.sharing.tables
-        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen, tables=tables)
+        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen, tables=self.tables)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 

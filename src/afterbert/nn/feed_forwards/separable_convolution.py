@@ -48,10 +48,6 @@ class SeparableConvolution(FeedForward):
         first, second = self.widths
         return 2 * hidden_size * intermediate_size + first * hidden_size + second * intermediate_size
 
-    def num_parameters(self, hidden_size: int, intermediate_size: int) -> int:
-        biases = self.bias * (hidden_size + intermediate_size)
-        return self.num_weights(hidden_size, intermediate_size) + biases
-
 
 class _SeparableConvolution(nn.Module):
     def __init__(self, config: SeparableConvolution, hidden_size: int, intermediate_size: int):

@@ -9,7 +9,7 @@ from torch import nn
 from afterbert.interop.heads import HEADS
 from afterbert.interop.sentences import Pooling
 from afterbert.models import Backbone, LanguageModel
-from afterbert.nn.recurrence import extra_scores, ponderings
+from afterbert.nn.recurrence import ponder_cost, ponderings
 from afterbert.objectives.parts.meaning import Meaning
 
 #: The names of the heads that a saved model may hold beside its backbone.
@@ -79,6 +79,8 @@ class ObjectiveModule(nn.Module, ABC):
         return tuple(notes)
 
     slot_axis: int | None = None
+    """The dimension of what is carried that counts row slots, of which each process has its own; None where it belongs
+    to no slot (then process 0's counts)."""
 
     compares_rows: bool = False
     """Whether the score of a row depends on the other rows of its batch, so that a step is one micro-batch of one
@@ -88,12 +90,12 @@ class ObjectiveModule(nn.Module, ABC):
     """How the states of a text become one vector, where the training is about that vector."""
 
     def carried_state(self) -> Mapping[str, torch.Tensor]:
-        """Gives what goes on from step to step and is neither parameter nor buffer (a segment memory); see
-        `training.checkpoints.snapshot.Carries`."""
+        """Gives what goes on from step to step and is neither parameter nor buffer (a segment memory). It is handed
+        back after a resume, or when a step is undone, so its tensors must not be changed in place."""
         return {}
 
     def load_carried_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Puts back what `carried_state` gave."""
+        """Puts back what `carried_state` gave, on the device of training; nothing before the first step."""
 
     def use_lm_head(self, lm_head: nn.Module) -> None:
         """Takes this head, which another objective on the same backbone trains too, in place of its own; does nothing
@@ -131,4 +133,5 @@ def with_ponder_cost(module: ObjectiveModule) -> ObjectiveModule:
 
 def _add_ponder_cost(module: nn.Module, arrays: tuple, scores: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     assert isinstance(module, ObjectiveModule)
-    return scores | {name: total for name, (total, _) in extra_scores(module.backbone).items()}
+    cost = ponder_cost(module.backbone)
+    return scores if cost is None else {**scores, "ponder": cost}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.stack import EncoderOutput
+from afterbert.nn.visibility import is_piece
 from afterbert.objectives.parts.language_model import LanguageModelModule
 
 
@@ -28,23 +28,23 @@ class DenoisingModule(LanguageModelModule):
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:
             return super().states(arrays, places)
-        written = arrays["decoder_input_ids"]
+        written, lengths = arrays["decoder_input_ids"], arrays.get("decoder_lengths")
         if self.bottleneck != "none":
-            states = self.backbone.decode(written, self._one_vector(arrays))
-            return states.flatten(0, 1)[places]
-        return self.backbone.states(Inputs.of(arrays), decoder_input_ids=written, wanted=places)
+            return self.backbone.decode(written, self._one_vector(arrays), lengths=lengths).flatten(0, 1)[places]
+        told = {"decoder_input_ids": written, "decoder_lengths": lengths}
+        return self.backbone.states(Inputs.of(arrays), **told, wanted=places)
 
     def _one_vector(self, arrays: Mapping[str, Tensor]) -> EncoderOutput:
         """The encoder's output as a text of one state [B, 1, D]."""
         encoded = self.backbone.encode(Inputs.of(arrays))
         if self.bottleneck == "first":
             return EncoderOutput(encoded.hidden[:, :1], None)
-        rule, hidden = encoded.visibility, encoded.hidden
-        if rule is None or rule.lengths is None:
+        hidden = encoded.hidden
+        is_text = is_piece(encoded.visibility, hidden.shape[1])
+        if is_text is None:
             return EncoderOutput(hidden.mean(1, keepdim=True), None)
-        lengths = rule.lengths[:, None, None]
-        is_text = torch.arange(hidden.shape[1], device=hidden.device)[:, None] < lengths
-        return EncoderOutput((hidden * is_text).sum(1, keepdim=True) / lengths, None)
+        lengths = is_text.sum(1)[:, None, None]
+        return EncoderOutput((hidden * is_text[..., None]).sum(1, keepdim=True) / lengths, None)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if self.training:

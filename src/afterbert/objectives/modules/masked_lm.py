@@ -63,7 +63,7 @@ class MaskedLMModule(LanguageModelModule):
             scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
         if "boundary" in self.loss_weights:
             around = (states["left"], states["right"], arrays["boundary_place"])
-            scores["boundary"] = self.boundary.score(*around, targets[arrays["boundary_asked"]])
+            scores["boundary"] = self.boundary(*around, targets[arrays["boundary_asked"]])
         return scores
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
@@ -91,7 +91,7 @@ class MaskedLMModule(LanguageModelModule):
 
 
 class BoundaryHead(nn.Module):
-    """From hidden states around the spans to logits [M, V]."""
+    """From hidden states around the spans to the loss of naming what they hide."""
 
     def __init__(self, config: Boundary, hidden_size: int, token: nn.Embedding):
         super().__init__()
@@ -106,19 +106,13 @@ class BoundaryHead(nn.Module):
         self.activate = ACTIVATIONS["gelu"]
         self._tied = (token,)
 
-    def forward(self, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
-        """Returns logits [M, V] of the hidden pieces. left, right: [M, D], states of both neighbours; place: [M]."""
-        return nn.functional.linear(self._before_table(left, right, place), self._tied[0].weight, self.bias)
-
-    def score(self, left: Tensor, right: Tensor, place: Tensor, targets: Tensor) -> Tensor:
-        """Returns the summed cross-entropy at targets [M], without holding all logits."""
-        inner = self._before_table(left, right, place)
-        return linear_cross_entropy(inner, self._tied[0].weight, self.bias, targets)
-
-    def _before_table(self, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
+    def forward(self, left: Tensor, right: Tensor, place: Tensor, targets: Tensor) -> Tensor:
+        """Returns the summed cross-entropy at targets [M]. left, right: [M, D], states of both neighbours; place:
+        [M]."""
         around = torch.cat((left, right, self.place(place)), dim=-1)
         inner = self.first_norm(self.activate(self.first(around)))
-        return self.second_norm(self.activate(self.second(inner)))
+        inner = self.second_norm(self.activate(self.second(inner)))
+        return linear_cross_entropy(inner, self._tied[0].weight, self.bias, targets)
 
 
 def _first_places(input_ids: Tensor) -> Tensor:

@@ -36,6 +36,10 @@ class MixtureModule(ObjectiveModule):
             for part, weight in member.loss_weights.items()
         }
 
+    @property
+    def _each(self) -> Mapping[str, ObjectiveModule]:
+        return cast(Mapping[str, ObjectiveModule], self.members)
+
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
             f"{name}.{part}": score for name, member, own in self._asked(arrays) for part, score in member(own).items()
@@ -48,31 +52,24 @@ class MixtureModule(ObjectiveModule):
     @property
     def language_model(self) -> LanguageModel | None:
         """The one that fills masks, where a member has taught it to."""
-        found = [cast(ObjectiveModule, member).language_model for member in self.members.values()]
-        models = [model for model in found if model is not None]
+        models = [one for one in (member.language_model for member in self._each.values()) if one is not None]
         return max(models, key=lambda model: model.fills_masks, default=None)
 
     def meanings(self) -> Mapping[str, Meaning]:
         return {
             f"{name}.{key}": replace(one, title=f"{name}: {one.title}", beside=one.beside and f"{name}.{one.beside}")
-            for name, member in self.members.items()
-            for key, one in cast(ObjectiveModule, member).meanings().items()
+            for name, member in self._each.items()
+            for key, one in member.meanings().items()
         }
 
     def beside(self) -> Mapping[str, LanguageModel]:
-        return {
-            name: model
-            for member in self.members.values()
-            for name, model in cast(ObjectiveModule, member).beside().items()
-        }
+        return {name: model for member in self._each.values() for name, model in member.beside().items()}
 
     def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, ...]:
-        notes = [cast(ObjectiveModule, member).start_from(weights) for member in self.members.values()]
-        return tuple(dict.fromkeys(note for each in notes for note in each))
+        return tuple(dict.fromkeys(note for member in self._each.values() for note in member.start_from(weights)))
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
-        for name, member in self.members.items():
-            assert isinstance(member, ObjectiveModule)
+        for name, member in self._each.items():
             prefix = f"{name}."
             member.before_passes(
                 {part.removeprefix(prefix): n for part, n in counts.items() if part.startswith(prefix)}
@@ -88,9 +85,8 @@ class MixtureModule(ObjectiveModule):
     def _asked(self, arrays: Mapping[str, Tensor]) -> list[tuple[str, ObjectiveModule, dict[str, Tensor]]]:
         """The members this batch asks, each with its own arrays."""
         found = []
-        for name, member in self.members.items():
+        for name, member in self._each.items():
             own = {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
             if own:
-                assert isinstance(member, ObjectiveModule)
                 found.append((name, member, own))
         return found

@@ -180,22 +180,15 @@ def _borrowed(guesser: Encoder, backbone: Backbone) -> EmbeddingsModule:
     return embeddings
 
 
-def _detector_of(asks: Asks) -> type[Detector]:
-    kinds: dict[Asks, type[Detector]] = {"pieces_where_chosen": WhichPiece, "pieces_everywhere": WhichPieceOrThis}
-    return kinds.get(asks, IsReplaced)
-
-
 def _build_detector(asks: Asks, architecture: Encoder, backbone: Backbone) -> Detector:
-    kind, hidden_size = _detector_of(asks), architecture.hidden_size
-    if kind is IsReplaced:
-        detector: Detector = IsReplaced(hidden_size)
-        architecture.initialization.apply(detector, architecture.num_hidden_layers)
-        return detector
-    lm_head = architecture.build_lm_head(backbone)
-    if kind is WhichPiece:
-        return WhichPiece(lm_head)
-    detector = WhichPieceOrThis(lm_head, hidden_size)
-    architecture.initialization.apply(detector.copy_gate, architecture.num_hidden_layers)
+    if asks == "pieces_where_chosen":
+        return WhichPiece(architecture.build_lm_head(backbone))
+    if asks == "pieces_everywhere":
+        copying = WhichPieceOrThis(architecture.build_lm_head(backbone), architecture.hidden_size)
+        architecture.initialization.apply(copying.copy_gate, architecture.num_hidden_layers)
+        return copying
+    detector = IsReplaced(architecture.hidden_size)
+    architecture.initialization.apply(detector, architecture.num_hidden_layers)
     return detector
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.nn.recording import Attended, Pass, recorded
+from afterbert.nn.visibility import PaddedVisibility, is_piece
 from afterbert.objectives import Batch
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
@@ -120,10 +121,12 @@ class DistillationModule(WrappingModule):
         if "soft" in self.wants:
             found["teacher/soft"] = self._soft(logits, their_logits)
         if states:
-            is_piece = _is_piece(arrays)
+            ids = arrays["input_ids"]
+            told = is_piece(PaddedVisibility.of(arrays), ids.shape[1])
+            there = torch.ones_like(ids, dtype=torch.bool) if told is None else told
             one, other = mine.passes[0], theirs.passes[0]
             for name in self.wants - {"soft"}:
-                found[f"teacher/{name}"] = getattr(self, f"_{name}")(one, other, is_piece)
+                found[f"teacher/{name}"] = getattr(self, f"_{name}")(one, other, there)
         return found
 
     def meanings(self) -> Mapping[str, Meaning]:
@@ -189,15 +192,6 @@ def _width(module: ObjectiveModule) -> int:
     backbone = cast(Any, module.backbone)
     widen = backbone.embeddings.widen
     return int(widen.out_features if isinstance(widen, nn.Linear) else backbone.embeddings.table.weight.shape[1])
-
-
-def _is_piece(arrays: Mapping[str, Tensor]) -> Tensor:
-    """bool [B, T] of what is no padding."""
-    ids = arrays["input_ids"]
-    lengths = arrays.get("visible_lengths")
-    if lengths is None:
-        return torch.ones_like(ids, dtype=torch.bool)
-    return torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
 
 
 def _same_heads(mine: Tensor, theirs: Tensor) -> None:

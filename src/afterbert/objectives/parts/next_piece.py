@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afterbert.base.errors import UserError
-from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.objectives import Batch
-from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.posing import TextStart
-from afterbert.pretext.posed import Posed
 
 if TYPE_CHECKING:
     from afterbert.models import Architecture, Backbone
@@ -24,11 +20,7 @@ if TYPE_CHECKING:
 class NextPieceObjective(TextStart, ABC):
     """The task as the next piece of each piece."""
 
-    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        width = width_of(posed.shown, length)
-        asked, counts = asked_arrays(posed, width=width, in_place="next")
-        arrays = input_arrays(posed, vocabulary, width=width) | asked
-        return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
+    in_place = "next"
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.parts.language_model import NextPieceModule

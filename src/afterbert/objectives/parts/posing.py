@@ -3,10 +3,10 @@ do they differ."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from afterbert.base.noise import Noise
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, Objective, PretextTask
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.task import Pretext
 from afterbert.text.token_store.store import Split
 
 if TYPE_CHECKING:
-    from afterbert.models import Architecture, Backbone
     from afterbert.nn.heads import LMHeadModule
     from afterbert.objectives.modules import ObjectiveModule
 
@@ -31,10 +31,13 @@ VectorStart = Literal["drawn", "neighbours"]
 
 
 @dataclass(frozen=True)
-class PretextObjective(Objective):
+class PretextObjective(Objective, ABC):
     """pretext: the four questions."""
 
     pretext: Pretext
+
+    in_place: ClassVar[str] = "masked"
+    """The part of the score for which pieces asked in place count."""
 
     def pretexts(self) -> Mapping[str, PretextTask]:
         return {"": PretextTask(self.pretext, self.plan)}
@@ -47,25 +50,21 @@ class PretextObjective(Objective):
         each. Raises UserError if nothing fits."""
         return self.pretext.row_length(length)
 
-    def pieces_per_row(self, length: int) -> float:
-        return self.pretext.pairing.expected_length(self.row_length(length))
-
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
+        posed = self.pretext.fitted(plan.rows(numbers), noise, vocabulary, plan.labels(numbers), length)
         batch = self.batch(posed, noise, vocabulary=vocabulary, length=length)
         return replace(batch, counts={**batch.counts, "ponder": batch.num_tokens})
 
-    @abstractmethod
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         """Returns the posed task as arrays. A pure function of its arguments."""
+        width = width_of(posed.shown, length)
+        asked, counts = asked_arrays(posed, width=width, in_place=self.in_place)
+        arrays = input_arrays(posed, vocabulary, width=width) | asked
+        return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def course(self) -> tuple[Stages, ...]:
         found = [edit.selection.course for edit in self.pretext.edits]
         return tuple(stages for stages in found if stages is not None)
-
-    @abstractmethod
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        """Returns fresh heads on this backbone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from afterbert.base.plugins import name_of
 from afterbert.pretext.answers import Answer
 from afterbert.pretext.task import Pretext
 
+ONE_TABLE = "{} names pieces by one table for all languages; leave it out, or model.stack.sharing.embeddings"
+
 
 @cache
 def kind_of(answer: type[Answer]) -> type:

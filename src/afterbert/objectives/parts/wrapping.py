@@ -56,9 +56,9 @@ class WrappingObjective(Objective, ABC):
         own = {f.name: to_plain(getattr(self, f.name)) for f in fields(self) if f.init and f.name != "inner"}
         return {"type": name_of(self), **own, "inner": self.inner.plain()}
 
-    pretexts, pictured, plan, pose = map(_inners, ("pretexts", "pictured", "plan", "pose"))
-    check, check_feed, check_shards, course = map(_inners, ("check", "check_feed", "check_shards", "course"))
-    flops_beside, pieces_per_row = map(_inners, ("flops_beside", "pieces_per_row"))
+    pretexts, pictured, plan, pose, course = map(_inners, ("pretexts", "pictured", "plan", "pose", "course"))
+    check, check_feed, check_shards = map(_inners, ("check", "check_feed", "check_shards"))
+    flops_beside = _inners("flops_beside")
 
 
 class WrappingModule(ObjectiveModule):

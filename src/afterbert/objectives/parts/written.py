@@ -23,10 +23,6 @@ class Written:
         """Gives the same with positions in the padded batch of these rows."""
         return replace(self, positions=rows.flat_to_padded(self.positions, length=width))
 
-    def only(self, asked: np.ndarray | None) -> Written:
-        """Keeps those with True; None keeps all."""
-        return self if asked is None else Written(self.positions[asked], self.target_ids[asked])
-
 
 def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
     """Returns the text with each row cut to `most` [B] pieces.
@@ -40,8 +36,7 @@ def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
     kept = rows.position_in_row < most[rows.row_of]
     lengths = np.minimum(rows.lengths, np.maximum(most, 0))
     target = Rows(rows.piece_ids[kept], starts_of(lengths), rows.keys, {n: p[kept] for n, p in rows.planes.items()})
-    asked, places = (None if each is None else each[kept] for each in (text.asked, text.places))
-    return WrittenText(target, asked, places)
+    return WrittenText(target, None if text.places is None else text.places[kept])
 
 
 def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
@@ -54,8 +49,7 @@ def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
     rows = text.target
     ids = np.roll(rows.piece_ids, 1)
     ids[rows.row_starts[:-1][rows.lengths > 0]] = start
-    written = Written(np.arange(rows.num_pieces), rows.piece_ids).only(text.asked)
-    return Rows(ids, rows.row_starts, rows.keys), written
+    return Rows(ids, rows.row_starts, rows.keys), Written(np.arange(rows.num_pieces), rows.piece_ids)
 
 
 def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows, Written]:
@@ -76,7 +70,7 @@ def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows
     ids = np.full(starts[-1], mask, dtype=np.int32)
     follows = np.flatnonzero((np.diff(positions) == 1) & (np.diff(target.row_of) == 0)) + 1
     ids[positions[follows]] = target.piece_ids[follows - 1]
-    return Rows(ids, starts, original.keys), Written(positions, target.piece_ids).only(text.asked)
+    return Rows(ids, starts, original.keys), Written(positions, target.piece_ids)
 
 
 def behind(posed: Posed, text: WrittenText, start: int) -> tuple[Posed, Written]:

@@ -90,11 +90,6 @@ class Pairing(ABC):
         """Whether rows go on where the row before ends, so that a model may remember that one (`Plan.goes_on`)."""
         return False
 
-    def expected_length(self, length: int) -> float:
-        """Returns how many pieces, special ones included, a row planned with `length` holds on average where documents
-        are long."""
-        return float(length)
-
     def check_text(self, split: Split) -> None:
         """Raises UserError if the texts lack what rows are made of; called before a run begins."""
 

@@ -24,18 +24,11 @@ _TRIES = 10  # draws of another document before the own one is put up with
 
 
 class OfTwoTexts(Pairing):
-    """Rows of two texts and three special pieces. short_rate: the share of rows that aim at a length drawn evenly from
-    2 pieces beside the special ones to all that fit."""
-
-    short_rate: float = 0.0
+    """Rows of two texts and three special pieces."""
 
     @property
     def num_specials(self) -> int:
         return 3
-
-    def expected_length(self, length: int) -> float:
-        room = length - self.num_specials
-        return length - self.short_rate * (room - (2 + room) / 2)
 
 
 @dataclass(frozen=True)

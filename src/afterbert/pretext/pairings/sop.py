@@ -14,7 +14,6 @@ from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
-    Chunks,
     ChunkWalk,
     OfTwoTexts,
     PairPlan,
@@ -42,17 +41,13 @@ class Sop(OfTwoTexts):
         chunks = ChunkWalk(split, short_targets(room, self.short_rate, noise), 0.0, noise)
 
         def pairs(numbers: np.ndarray) -> Pairs:
-            return self._pairs(split, chunks.take(numbers), room, noise)
+            some = chunks.take(numbers)
+            a_start, a_length, b_start, b_length = own_texts(split, some)
+            keys = some.start.astype(np.uint64)
+            a, b = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
+            is_pair = b[1] > 0
+            swapped = is_pair & (noise.of("swap").uniform(keys) < self.swap_rate)
+            first, second = np.where(swapped, (b, a), (a, b))
+            return Pairs(*first, *second, np.zeros_like(swapped), np.where(is_pair, swapped, -1))
 
         return PairPlan(split, len(chunks), pairs, vocabulary)
-
-    def _pairs(self, split: Split, chunks: Chunks, room: int, noise: Noise) -> Pairs:
-        a_start, a_length, b_start, b_length = own_texts(split, chunks)
-        keys = chunks.start.astype(np.uint64)
-        first, second = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
-        is_pair = second[1] > 0
-        swapped = is_pair & (noise.of("swap").uniform(keys) < self.swap_rate)
-        a_start, b_start = np.where(swapped, (second[0], first[0]), (first[0], second[0]))
-        a_length, b_length = np.where(swapped, (second[1], first[1]), (first[1], second[1]))
-        no_foreign, labels = np.zeros_like(swapped), np.where(is_pair, swapped, -1)
-        return Pairs(a_start, a_length, b_start, b_length, no_foreign, labels)

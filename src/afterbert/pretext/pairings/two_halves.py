@@ -31,9 +31,6 @@ class TwoHalves(OfTwoTexts):
     short_rate: Share = 0.05
     """The share of rows that aim at a length between 5 pieces and all that fit."""
 
-    def expected_length(self, length: int) -> float:
-        return length - self.short_rate * max(0, length - self.num_specials - _SHORTEST) / 2
-
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         starts, of_document = split.sentence_starts, document_sentences(split)

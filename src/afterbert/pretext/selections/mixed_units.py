@@ -16,7 +16,7 @@ from afterbert.pretext.draws import shuffled
 from afterbert.pretext.selections import Chosen, Promise
 from afterbert.pretext.selections._queues import served, topped_up
 from afterbert.pretext.selections._spans import Rated, budgets_of
-from afterbert.pretext.units import Units, units_of
+from afterbert.pretext.units import Units, ordinary_counts, units_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class MixedUnits(Rated):
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         base = units_of(rows, self.units[-1])
+        if (base.sizes < ordinary_counts(rows)).any():
+            raise UserError(f"units {self.units} end with {self.units[-1]}, which leaves text uncovered; end with word")
         budgets = budgets_of(self, rows, base)
         drawn = [self._queue(number, base, rows, noise) for number in range(len(self.units))]
         starts, lengths, times = (np.concatenate(grids, axis=1) for grids in zip(*drawn))

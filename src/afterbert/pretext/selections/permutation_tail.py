@@ -19,13 +19,13 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise, mix
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import collected, cut_last, share
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import RatedUnits, collected, cut_last, share
 from afterbert.pretext.units import Units, needed_plane, units_of
 
 
 @dataclass(frozen=True)
-class PermutationTail(Selection):
+class PermutationTail(RatedUnits):
     """Chooses the last units of a random order, in spans.
 
     >>> rows = Rows.of("[CLS] a b c d e f [SEP]")
@@ -46,10 +46,6 @@ class PermutationTail(Selection):
             raise UserError(
                 f"weights {self.weights} draw no span; give one number of 0 or more for each length from 1 up"
             )
-
-    @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
 
     @property
     def has_rank(self) -> bool:

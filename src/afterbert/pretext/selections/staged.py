@@ -33,8 +33,8 @@ _ERNIE = tuple(Stage(FixedCount(unit=unit)) for unit in ("piece", "phrase|word",
 
 @dataclass(frozen=True)
 class Staged(Selection):
-    """Promise, budget and marginal are stated for all stages together: the weakest promise, the first
-    stage's budget; so stages of different rates keep them only one by one (`at`).
+    """Promise, budget and marginal are stated for all stages together: the weakest promise, which of different rates is
+    `at_most`, and the largest budget.
 
     >>> stages = Staged((Stage(FixedCount("piece"), share=2), Stage(FixedCount("word"))))
     >>> [stages.at(progress).unit for progress in (0.0, 0.6, 0.7, 1.0)]
@@ -52,10 +52,12 @@ class Staged(Selection):
 
     @property
     def course(self) -> Stages:
-        laws = [stage.selection for stage in self.stages]
-        tell_rates = len({getattr(law, "rate", None) for law in laws}) > 1
-        names = tuple(_named(law, tell_rates) for law in laws)
+        names = tuple(_named(stage.selection, len(self._rates) > 1) for stage in self.stages)
         return Stages("selection staged", names, tuple(stage.share for stage in self.stages))
+
+    @property
+    def _rates(self) -> set[float | None]:
+        return {getattr(stage.selection, "rate", None) for stage in self.stages}
 
     def at(self, progress: float) -> Selection:
         """Returns the law that holds when this share of the run is done."""
@@ -64,7 +66,7 @@ class Staged(Selection):
     @property
     def promise(self) -> Promise:
         made = {stage.selection.promise for stage in self.stages}
-        if made == {"exact"}:
+        if made == {"exact"} and len(self._rates) == 1:
             return "exact"
         return "expected" if "expected" in made else "at_most"
 
@@ -85,7 +87,7 @@ class Staged(Selection):
         return all(stage.selection.has_rank for stage in self.stages)
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return self.stages[0].selection.budget(sizes)
+        return np.maximum.reduce([stage.selection.budget(sizes) for stage in self.stages])
 
     def likely_most(self, size: int) -> int:
         return max(stage.selection.likely_most(size) for stage in self.stages)

@@ -3,35 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import nn
 
 from afterbert.base.errors import UserError
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.distribution.pieces import any_piece, in_one, is_piece, like
 
 
-@runtime_checkable
-class Carries(Protocol):
-    """A module that carries something from step to step which is neither parameter nor buffer (segment memory).
-
-    The trainer keeps what `carried_state` gave and hands it back (on the device it trains on; nothing before the first
-    step) after a resume, or when a step is undone: its tensors must not be changed in place. `slot_axis`: the dimension
-    of the tensors that counts row slots, of which each process has its own; None where what is carried belongs to no
-    slot (then process 0's counts).
-    """
-
-    slot_axis: int | None
-
-    def carried_state(self) -> Mapping[str, torch.Tensor]: ...
-
-    def load_carried_state(self, state: Mapping[str, torch.Tensor]) -> None: ...
-
-
 def capture(
-    module: nn.Module,
+    module: ObjectiveModule,
     optimizer: torch.optim.Optimizer,
     *,
     device: torch.device,
@@ -47,19 +31,19 @@ def capture(
     files = {f"rng-{rank}": Generators.now(device).packed()}
     theirs = {"model": of_module, "optim": of_optimizer.tensors}
     files |= {name: tensors for name, tensors in theirs.items() if rank == 0 or any_piece(tensors)}
-    if memory := carried(module):
-        axis = module.slot_axis if isinstance(module, Carries) else None
+    if memory := module.carried_state():
+        axis = module.slot_axis
         if axis is not None and slots is not None:
             files[f"carried-{rank}"] = {
                 name: tensor.narrow(axis, slots.start, len(slots)) for name, tensor in memory.items()
             }
         elif rank == 0:
-            files["carried"] = memory
+            files["carried"] = dict(memory)
     return files, of_optimizer.scalars
 
 
 def restore(
-    module: nn.Module,
+    module: ObjectiveModule,
     optimizer: torch.optim.Optimizer,
     *,
     tensors: Callable[[str], Mapping[str, torch.Tensor]],
@@ -73,28 +57,16 @@ def restore(
     restore_weights(module, tensors("model"))
     of_optimizer = OptimizerState(dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()})
     restore_optimizer(optimizer, module, of_optimizer)
-    memory = tensors("carried") or _joined(module, [tensors(f"carried-{other}") for other in range(size)])
-    restore_carried(module, {name: tensor.to(device) for name, tensor in memory.items()})
+    memory = tensors("carried") or _joined(module.slot_axis, [tensors(f"carried-{other}") for other in range(size)])
+    module.load_carried_state({name: tensor.to(device) for name, tensor in memory.items()})
     generators = tensors(f"rng-{rank}")
     if generators:
         Generators.unpacked(generators).put_back(device)
     return bool(generators)
 
 
-def carried(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Gives what the module carries from step to step; empty for most."""
-    return dict(module.carried_state()) if isinstance(module, Carries) else {}
-
-
-def restore_carried(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Undoes what steps did to `carried`."""
-    if isinstance(module, Carries):
-        module.load_carried_state(state)
-
-
-def _joined(module: nn.Module, shares: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+def _joined(axis: int | None, shares: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """What the processes carried, as one process would."""
-    axis = module.slot_axis if isinstance(module, Carries) else None
     if axis is None or not all(shares):
         return {}
     return {name: torch.cat([share[name] for share in shares], axis) for name in shares[0]}
@@ -203,10 +175,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved
 
 
 @contextmanager
-def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
+def undisturbed(module: ObjectiveModule, device: torch.device) -> Iterator[None]:
     """Puts the module in eval mode, without gradients, inside the block; then module and generators are as before."""
     modes = {part: part.training for part in module.modules()}
-    generators, memory = Generators.now(device), carried(module)
+    generators, memory = Generators.now(device), module.carried_state()
     module.eval()
     try:
         with torch.no_grad():
@@ -214,5 +186,5 @@ def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         for part, was_training in modes.items():
             part.training = was_training
-        restore_carried(module, memory)
+        module.load_carried_state(memory)
         generators.put_back(device)

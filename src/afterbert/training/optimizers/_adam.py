@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from afterbert.base.errors import UserError
 from afterbert.base.numbers import NotNegative, Positive
-from afterbert.training.optimizers import Optimizer, decay_groups
+from afterbert.training.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,3 @@ class AdamKind(Optimizer):
     def __post_init__(self) -> None:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise UserError(f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1")
-
-    def groups(self, module: nn.Module) -> list[dict]:
-        """Returns the module's parameters as torch takes them, at the peak of the learning rate."""
-        groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
-        return [group | {"initial_lr": self.learning_rate} for group in groups]

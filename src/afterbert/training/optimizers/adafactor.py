@@ -4,7 +4,6 @@ Source: Shazeer and Stern 2018 (1804.04235), Algorithms 4 and 5, without its sch
 (1910.10683), Section 3.1.2, pre-trains and fine-tunes with it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.distribution.pieces import beside, in_one
-from afterbert.training.optimizers import Optimizer, decay_groups
+from afterbert.training.optimizers import ByWeight, Optimizer
 
 _SMALLEST_SQUARE = 1e-30  # Section 9
 
@@ -42,26 +41,20 @@ class Adafactor(Optimizer):
         return True
 
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
-        groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
-        return _Factored([group | {"initial_lr": self.learning_rate} for group in groups], self)
+        return _Factored(self.groups(module), self)
 
 
-class _Factored(torch.optim.Optimizer):
+class _Factored(ByWeight):
     """State of a matrix [R, C]: `rows` [R, 1] and `columns` [1, C], whole in every process; of a vector: `squares`."""
 
     def __init__(self, groups: list[dict], config: Adafactor):
-        super().__init__(groups, {"lr": config.learning_rate})
+        super().__init__(groups, config)
         self._config = config
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # the stub overloads it
-        assert closure is None, "the trainer has made the gradients"
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    if group["weight_decay"]:
-                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.sub_(self._update(parameter, parameter.grad, group["lr"]))
+    def move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:
+        if group["weight_decay"]:
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.sub_(self._update(weight, gradient, group["lr"]))
 
     def _update(self, parameter: Tensor, gradient: Tensor, rate: float) -> Tensor:
         state, config = self.state[parameter], self._config

@@ -5,15 +5,14 @@ Source: LAMB (You et al. 2019, 1904.00962), Algorithm 2, with the bias correctio
 or a step of length 0 is not scaled. The paper's phi, which may bound the length of a weight, is the identity here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.distribution.pieces import beside, in_one
+from afterbert.training.optimizers import ByWeight
 from afterbert.training.optimizers._adam import AdamKind
 
 
@@ -33,26 +32,21 @@ class Lamb(AdamKind):
         return _Lamb(self.groups(module), self)
 
 
-class _Lamb(torch.optim.Optimizer):
+class _Lamb(ByWeight):
     """State of a weight: `mean` and `squares`, of its shape and in pieces where it is, and the number of the step."""
 
     def __init__(self, groups: list[dict], config: Lamb):
-        super().__init__(groups, {"lr": config.learning_rate})
+        super().__init__(groups, config)
         self._config = config
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # the stub overloads it
-        assert closure is None, "the trainer has made the gradients"
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update = self._adapted(parameter, parameter.grad)
-                    if group["weight_decay"]:
-                        update.add_(parameter, alpha=group["weight_decay"])
-                    if group["is_spared"]:
-                        parameter.sub_(update, alpha=group["lr"])
-                    else:
-                        parameter.sub_(update.mul_(beside(group["lr"] * _trust(parameter, update), update)))
+    def move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:
+        update = self._adapted(weight, gradient)
+        if group["weight_decay"]:
+            update.add_(weight, alpha=group["weight_decay"])
+        if group["is_spared"]:
+            weight.sub_(update, alpha=group["lr"])
+        else:
+            weight.sub_(update.mul_(beside(group["lr"] * _trust(weight, update), update)))
 
     def _adapted(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         """Adam's step for a learning rate of 1."""
