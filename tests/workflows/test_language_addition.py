@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,6 +79,15 @@ def test_a_language_is_added_and_a_kill_costs_nothing(made, tmp_path, monkeypatc
     assert (broken.before, broken.after) == (whole.before, whole.after)
     with pytest.raises(UserError, match="holds another addition"):
         add_language(_request(made, tmp_path / "broken", pieces=20))
+
+
+def test_stores_called_alike_are_written_out_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(language_addition, "is_store", lambda path: True)
+    monkeypatch.setattr(language_addition, "open_store", lambda path: path)
+    monkeypatch.setattr(language_addition, "decoded_texts", lambda store, folder: {"en": folder / "en.jsonl"})
+    monkeypatch.setattr(language_addition, "sources_by_language", list)
+    request = SimpleNamespace(out=tmp_path, replay=("one/store", "other/store"), language="is")
+    assert len(set(language_addition._written_out(request))) == 2
 
 
 def test_a_store_is_written_out_as_the_texts_it_was_made_of(made, tmp_path):

@@ -165,9 +165,9 @@ def _replayed(request: AdditionRequest) -> list[Source]:
 def _written_out(request: AdditionRequest) -> list[Source]:
     """The sources of what is replayed from stores, whose texts are written out, for they are cut into other pieces."""
     named: list[str] = []
-    for path in map(Path, request.replay):
+    for number, path in enumerate(map(Path, request.replay)):
         if is_store(path):
-            decoded = decoded_texts(open_store(path), request.out / "replayed" / path.name)
+            decoded = decoded_texts(open_store(path), request.out / "replayed" / str(number))
             named += [f"{code}={file}" for code, file in decoded.items() if code != request.language]
     return sources_by_language(named)
 

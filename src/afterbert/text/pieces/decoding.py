@@ -52,8 +52,7 @@ class PieceDecoder:
     def text(self, piece_ids: np.ndarray) -> tuple[str, int]:
         """Returns the text of the pieces [T] of a document, none of them special, and how many of its bytes were no
         UTF-8; these appear as U+FFFD."""
-        raw = self._bytes[ranges(self._starts[piece_ids], self.sizes(piece_ids))].tobytes()
-        text, broken = _HALF.subn("\ufffd", raw.decode(errors="surrogateescape"))
+        text, broken = _HALF.subn("\ufffd", self._joined(piece_ids))
         return text[self._leads(text) :], broken
 
     def __call__(self, documents: Sequence[np.ndarray], languages: Sequence[str | None] | None = None) -> EncodedTexts:
@@ -65,7 +64,7 @@ class PieceDecoder:
         nothing = [np.zeros(0, np.int64)]
         return EncodedTexts(
             texts,
-            tuple(languages) if languages is not None else (None,) * len(texts),
+            tuple(languages or (None,) * len(texts)),
             np.concatenate([*documents, *nothing]).astype(np.int32),
             np.concatenate([*(ends for _, _, ends in found), *nothing]) + offsets,
             starts_of(counts),
@@ -75,17 +74,20 @@ class PieceDecoder:
     def _places(self, piece_ids: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:
         """The text of a document, and the characters at which each piece begins and ends; pieces that share a
         character all have it."""
-        sizes = self.sizes(piece_ids)
-        raw = self._bytes[ranges(self._starts[piece_ids], sizes)].tobytes()
-        whole = raw.decode(errors="surrogateescape")
+        whole = self._joined(piece_ids)
         codes = code_points(_HALF.sub("?", whole))
         widths = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
-        character_starts, piece_starts = starts_of(widths), starts_of(sizes)
+        character_starts, piece_starts = starts_of(widths), starts_of(self.sizes(piece_ids))
         ends = np.searchsorted(character_starts[:-1], piece_starts[1:], side="left")
         begins = np.searchsorted(character_starts[1:], piece_starts[:-1], side="right")
         lead = self._leads(whole)
         text = _HALF.sub("\ufffd", whole)[lead:]
         return text, np.maximum(np.minimum(begins, ends) - lead, 0), np.maximum(ends - lead, 0)
+
+    def _joined(self, piece_ids: np.ndarray) -> str:
+        """All that the pieces spell, with half a surrogate for a byte that is no UTF-8."""
+        raw = self._bytes[ranges(self._starts[piece_ids], self.sizes(piece_ids))].tobytes()
+        return raw.decode(errors="surrogateescape")
 
     def _leads(self, text: str) -> int:
         """Characters at the beginning that the tokenizer put there."""

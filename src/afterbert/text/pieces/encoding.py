@@ -95,8 +95,7 @@ class EncodedTexts:
     @classmethod
     def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """Returns encoded texts of which only the characters matter."""
-        nothing = np.zeros(0, np.int64)
-        codes = tuple(languages) if languages is not None else (None,) * len(texts)
+        nothing, codes = np.zeros(0, np.int64), tuple(languages or (None,) * len(texts))
         return cls(tuple(texts), codes, nothing.astype(np.int32), nothing, np.zeros(len(texts) + 1, np.int64), nothing)
 
 
@@ -132,7 +131,7 @@ class PieceEncoder:
         offsets = np.repeat(text_starts[:-1], found.counts)
         return EncodedTexts(
             texts,
-            tuple(languages) if languages is not None else (None,) * len(texts),
+            tuple(languages or (None,) * len(texts)),
             self._id_of_text[found.ids],
             found.ends + offsets,
             starts_of(found.counts),

@@ -146,7 +146,7 @@ def _grown_words(
 ) -> tuple[list[Grown], list[list[str]]]:
     """New pieces in order, and the merges that make them."""
     found: list[Grown] = []
-    for word, parts in _costly_words(tokenizer, texts):
+    for word, parts in _costly_words(tokenizer, texts, known):
         made = grow(word, parts, known)
         if len(found) + len(made) > more:
             break
@@ -186,11 +186,10 @@ def _grown_pieces(
     return found, merges
 
 
-def _costly_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, list[str]]]:
+def _costly_words(tokenizer: Tokenizer, texts: Sequence[str], known: set[str]) -> list[tuple[str, list[str]]]:
     """Words that occur again and are several pieces or unknown, with these pieces, by how many pieces they would
     save; a whole word that is unknown counts as two."""
     backend = tokenizer.plain
-    known = set(backend.get_vocab(with_added_tokens=True))
     found: list[tuple[int, str, list[str]]] = []
     for word, count in _words(tokenizer, texts).items():
         parts = [token.value for token in backend.model.tokenize(word)]

@@ -113,9 +113,7 @@ class Datatrove(StoredFile):
                 "name the one that made the pieces by --tokenizer"
             )
         plain = np.flatnonzero(~decoder.is_special[piece_ids])
-        if not len(plain):
-            return piece_ids[:0]
-        inner = int(plain[-1] - plain[0]) + 1 - len(plain)
+        inner = int(np.ptp(plain)) + 1 - len(plain) if len(plain) else 0
         if inner:
             intake.tally.repair(INNER_SPECIAL, intake.place(number), inner)
         return piece_ids[plain]

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from afterbert import __version__
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import digest_of
@@ -142,7 +141,6 @@ class Corpus:
     def settings(self, tokenizer: TokenizerRecipe, planes: Mapping[str, Plane]) -> dict[str, Any]:
         """Gives all that decides on the store that is made of these texts, as it records it."""
         return {
-            "made_by": f"afterbert {__version__}",
             "sources": [digest_of(digest) for digest in self.digests],
             **settings_of(tokenizer, planes, self.policy, self.held_out),
             **({} if self.smoothing is None else {"smoothing": self.smoothing}),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
@@ -93,8 +94,9 @@ def _made_alike(out: Path, settings: Mapping[str, Any]) -> Store:
 def settings_of(
     tokenizer: TokenizerRecipe, planes: Mapping[str, Plane], policy: Policy, held_out: float
 ) -> dict[str, Any]:
-    """Gives all that decides, beside the texts, on what a store holds."""
+    """Gives the version and all that decides, beside the texts, on what a store holds."""
     return {
+        "made_by": f"afterbert {__version__}",
         "tokenizer": to_plain(tokenizer),
         "planes": {name: to_plain(plane.settled()) for name, plane in planes.items()},
         "policy": to_plain(policy),

@@ -155,10 +155,6 @@ class MixtureStore(Store):
         """Returns a summary of the mixture in the form of one store's; a store is a source."""
         each = {name: store.summary() for name, store in self.stores.items()}
         first = next(iter(each.values()))
-        read = {key: sum(one["tally"][key] for one in each.values()) for key in ("read", "kept", "bytes")}
-        for key in ("dropped", "repaired"):
-            counts = [one["tally"][key] for one in each.values()]
-            read[key] = {reason: sum(c.get(reason, 0) for c in counts) for c in counts for reason in c}
         return {
             "store": str(self.folder),
             "fingerprint": self.fingerprint,
@@ -170,7 +166,7 @@ class MixtureStore(Store):
                 }
                 for split in SPLITS
             },
-            "tally": read,
+            "tally": self._account(),
             "sources": [
                 {"name": n, "bytes": one["tally"]["bytes"], "documents": one["tally"]["kept"]}
                 for n, one in each.items()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xxhash
@@ -68,8 +69,7 @@ def content_hash(raw: bytes) -> int:
     return xxhash.xxh3_64_intdigest(raw)
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(NamedTuple):
     """The hashes and sizes of D documents with S sections in all. hashes: uint64 [D], of the documents; counts: int64
     [D], their sections; section_hashes: uint64 [S]; sizes: uint32 [S], bytes of the sections."""
 
@@ -94,8 +94,7 @@ class Contents:
     @staticmethod
     def joined(some: Sequence[Contents]) -> Contents:
         """Puts the contents of several stretches of documents one behind the other."""
-        names = ("hashes", "counts", "section_hashes", "sizes")
-        return Contents(*(np.concatenate([getattr(one, name) for one in some]) for name in names))
+        return Contents(*map(np.concatenate, zip(*some)))
 
     def fates(self, *, held_out: float, is_near: np.ndarray | None = None) -> np.ndarray:
         """Returns the fate of each section, uint8 [S]: DROPPED, TRAIN or HELD_OUT.

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import digest_of, read_sealed, write_sealed
@@ -109,7 +108,7 @@ def prepare_shard(
         "dtype": dtype_for(made),
         "tokenizer": {"digest": made.digest, "kind": plugins.name_of(tokenizer)},
         "planes": described(named),
-        "settings": {"made_by": f"afterbert {__version__}", **settings_of(tokenizer, named, corpus.policy, held_out)},
+        "settings": settings_of(tokenizer, named, corpus.policy, held_out),
         "files": _file_digests(corpus, mine),
         "parts": [number for number, _ in mine],
     }

@@ -244,7 +244,7 @@ class Store:
 
     def summary(self) -> dict[str, Any]:
         """Returns the store in a few numbers, for reports: where it is, splits, tally, sources, tokenizer."""
-        tally, manifest = self.tally, self.manifest
+        manifest = self.manifest
         return {
             "store": str(self.folder),
             "fingerprint": self.fingerprint,
@@ -252,15 +252,20 @@ class Store:
                 name: {key: record[key] for key in ("documents", "pieces", "sentences", "languages")}
                 for name, record in manifest["splits"].items()
             },
-            "tally": {
-                "read": tally.documents + tally.pieces,
-                "kept": tally.kept,
-                "dropped": dict(tally.dropped),
-                "repaired": dict(tally.repaired),
-                "bytes": tally.bytes,
-            },
+            "tally": self._account(),
             "sources": [{key: s[key] for key in ("name", "bytes", "documents")} for s in manifest["sources"]],
             "tokenizer": {key: manifest["tokenizer"][key] for key in ("kind", "vocab_size", "digest")},
+        }
+
+    def _account(self) -> dict[str, Any]:
+        """The tally in a few numbers."""
+        tally = self.tally
+        return {
+            "read": tally.documents + tally.pieces,
+            "kept": tally.kept,
+            "dropped": dict(tally.dropped),
+            "repaired": dict(tally.repaired),
+            "bytes": tally.bytes,
         }
 
 
