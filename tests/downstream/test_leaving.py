@@ -82,16 +82,17 @@ def has_class(name: str, kind: str) -> bool:
     return family.task_class(kind, None if name != "modernbert" else family.architecture_of({})) is not None
 
 
-CASES = [(name, task) for name in FAMILIES for task, (kind, _) in TASKS.items() if has_class(name, kind)]
+CASES = [(name, task, {}) for name in FAMILIES for task, (kind, _) in TASKS.items() if has_class(name, kind)]
+CASES += [("modernbert", task, {"summary": "first"}) for task in ("pair_classification", "regression")]
 
 
-@pytest.mark.parametrize(("name", "task"), CASES)
-def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp_path):
+@pytest.mark.parametrize(("name", "task", "settings"), CASES)
+def test_theirs_answer_what_ours_answer(name, task, settings, tiny_tokenizer, data_of, tmp_path):
     import transformers
 
     tiny_tokenizer.save(tmp_path / "tokenizer")
     data = data_of(find(Task, task)())
-    bench, module = trained(model_of(name, tiny_tokenizer, tmp_path / "tokenizer"), data)
+    bench, module = trained(model_of(name, tiny_tokenizer, tmp_path / "tokenizer"), data, **settings)
     assert save_finetuned(tmp_path / "model", module, bench.asked) == ()
 
     kind, auto = TASKS[task]
@@ -107,6 +108,7 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
             segments = torch.as_tensor(prepared.rows.planes["segment"][piece][None]).long()
             batch["token_type_ids"] = segments
         if kind == "choice":
+            batch["attention_mask"] = torch.ones_like(batch["input_ids"])
             batch = {key: ids[:, None] for key, ids in batch.items()}
         with torch.no_grad():
             found = theirs.eval()(**batch)

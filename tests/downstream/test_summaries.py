@@ -9,6 +9,7 @@ from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.posing.backbone import states, summarized, summary_places
 from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.interop.families import family_named
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -37,3 +38,32 @@ def test_a_summary_is_that_of_the_row(kind, summary, tiny_model, data_of):
         pieces = whole[row, :length]
         expected = {"first": pieces[0], "last": pieces[-1], "mean": pieces.mean(0)}[summary]
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "summary"), [("bert", "first"), ("modernbert", "mean"), ("gpt2", "last")])
+def test_what_speaks_for_a_row_is_usual_for_the_model(name, summary, tiny_model, data_of):
+    architecture = family_named(name).architecture_of({"vocab_size": tiny_model.architecture.vocab_size})
+    model = replace(tiny_model, architecture=architecture, weights={})
+    usual, asked = (
+        Bench.of(model, [data_of(PairClassification())], settings).asked
+        for settings in (FineTuning(length=64), FineTuning(length=64, summary=summary))
+    )
+    assert usual.summary == summary
+    assert usual.plain() == asked.plain(), "a run that is gone on with is asked the same"
+
+
+@pytest.mark.parametrize("summary", ["first", "last", "mean"])
+@pytest.mark.parametrize(("name", "part"), [("modernbert", "lm_head"), ("bert", "pooler")])
+def test_layers_start_from_what_was_taught_to_read_the_piece(name, part, summary, tiny_model, data_of):
+    """A language-model head reads every piece, a pooler the first."""
+    architecture = family_named(name).architecture_of({"vocab_size": tiny_model.architecture.vocab_size})
+    width = architecture.hidden_size
+    layers = {"dense.weight": torch.randn(width, width), "norm.weight": torch.randn(width)}
+    if part == "pooler":
+        state = {"dense.weight": layers["dense.weight"], "dense.bias": torch.zeros(width)}
+    else:
+        state = {f"transform.{key}": tensor for key, tensor in layers.items()}
+    model = replace(tiny_model, architecture=architecture, weights={part: state})
+    bench = Bench.of(model, [data_of(PairClassification())], FineTuning(length=64, summary=summary))
+    dense = next(iter(bench.module().heads.values())).layers.dense.weight
+    assert torch.equal(dense, layers["dense.weight"]) == (part == "lm_head" or summary == "first")

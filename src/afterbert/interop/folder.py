@@ -65,9 +65,10 @@ def export_folder(
         their_class, ours = found.name, tensors_of(backbone, {"task_head": answering.head})
         table = [line for line in table if line.ours is None or line.ours.startswith("backbone.")]
         table += found.weights(answering.head.config, answering.num_outputs)
-        config |= {**found.settings, **answering.settings()}
+        said = found.summaries.get(answering.summary, {})
+        config |= {**said, **answering.settings()}
         # a summary of the last piece must find no padding there
-        sides = {"padding_side": "left"} if found.settings.get("summary_type") == "last" else {}
+        sides = {"padding_side": "left"} if said.get("summary_type") == "last" else {}
     if written is not architecture:
         ours = multiply_out(ours)
     tensors = their_tensors(table, ours)
@@ -137,10 +138,9 @@ def class_for(family: Family, architecture: Architecture, answering: Answering) 
         raise UserError("no Hugging Face family computes exactly this model, so none of their classes holds the head")
     if found is None:
         raise UserError(f"{called} has no class for this model's {answering.kind} head")
-    if answering.kind in ("sequence", "choice") and found.summary != answering.summary:
-        raise UserError(
-            f"{called} answers from the {found.summary} piece of a row, this head from its {answering.summary}"
-        )
+    if answering.kind in ("sequence", "choice") and answering.summary not in found.summaries:
+        theirs = " or ".join(found.summaries)
+        raise UserError(f"{called} answers from the {theirs} piece of a row, this head from its {answering.summary}")
     if not found.fits(answering.head.config):
         raise UserError(f"{found.name} has other layers than this head: {found.head}")
     return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from afterbert.interop.weights import Weight, ends, lines
+from afterbert.models import Summary
 from afterbert.nn.task_head import TaskHead, TaskHeadModule
 
 #: What is answered: a class or number for a row, one for each piece, where a span starts and ends, one of several rows.
@@ -29,10 +30,8 @@ class TaskClass:
     """What they call the last layer."""
     dense: str = ""
     norm: str = ""
-    summary: Literal["first", "last", "mean"] = "first"
-    """The piece that speaks for a row, of kinds that answer for rows."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """What its config.json must say besides."""
+    summaries: Mapping[Summary, Mapping[str, Any]] = field(default_factory=lambda: {"first": {}})
+    """Of kinds that answer for rows: what may speak for a row, and what config.json must say then."""
 
     def weights(self, head: TaskHead, num_outputs: int) -> list[Weight]:
         """Returns lines for `task_head.NAME`. A bias that only the class has is written as zeros."""
@@ -67,8 +66,8 @@ class Answering:
     """What each answer is called; for a number one name."""
     problem: Problem = "single_label_classification"
     """What the answers for a row are: logits of classes of which one is right, or any number; or a number."""
-    summary: Literal["first", "last", "mean"] = "first"
-    """The piece that speaks for a row."""
+    summary: Summary = "first"
+    """What speaks for a row."""
 
     @property
     def num_outputs(self) -> int:

@@ -23,6 +23,8 @@ from afterbert.nn.stack import EncoderOutput
 _DEEPEST = 240  # layers
 #: A special piece, by the name that a vocabulary gives it.
 Start = Literal["pad", "bos", "eos", "cls", "sep"]
+#: What speaks for a row: one of its pieces, or the mean of all.
+Summary = Literal["first", "last", "mean"]
 
 
 class Backbone(nn.Module, ABC):
@@ -151,6 +153,11 @@ class Architecture(ABC):
     num_hidden_layers: int
     max_position_embeddings: int
     initialization: Initialization
+
+    @property
+    def task_summary(self) -> Summary:
+        """What speaks for a row in a task, where nobody says otherwise."""
+        return self.summary
 
     @abstractmethod
     def build(self, vocabulary: Vocabulary) -> Backbone:

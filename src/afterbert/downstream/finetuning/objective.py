@@ -28,7 +28,7 @@ from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Summary
 from afterbert.nn.routing import own_to_languages
 from afterbert.objectives import Batch, Objective
 from afterbert.objectives.modules import ObjectiveModule
@@ -90,10 +90,15 @@ class TaskObjective(Objective):
         return {
             "model": self.model.name,
             "weights": self.model.digests,
-            "finetuning": to_plain(replace(self.settings, num_seeds=1, seed=0)),
+            "finetuning": to_plain(replace(self.settings, num_seeds=1, seed=0, summary=self.summary)),
             "tasks": {data.name: to_plain(data.task) for data in self.tasks},
             "texts": {text.name: [text.split.fingerprint, text.length, text.objective.plain()] for text in self.texts},
         }
+
+    @property
+    def summary(self) -> Summary:
+        """What speaks for a row."""
+        return self.settings.summary or self.model.architecture.task_summary
 
     @cached_property
     def batches(self) -> TaskBatches:
@@ -125,10 +130,9 @@ class TaskObjective(Objective):
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> TaskModule:
         assert architecture == self.model.architecture, "heads were settled on this model"
-        summary = self.settings.summary or architecture.summary
         heads = {
             data.name: self.heads[data.name].build(
-                data.task, Footing(self.model, summary, _class_weights(self.settings, data))
+                data.task, Footing(self.model, self.summary, _class_weights(self.settings, data))
             )
             for data in self.tasks
         }

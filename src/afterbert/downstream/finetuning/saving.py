@@ -23,7 +23,6 @@ from afterbert.downstream.finetuning.graph_answers import GraphModule
 from afterbert.downstream.finetuning.objective import TaskModule, TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures, task_card
 from afterbert.downstream.heads import Footing, Head, HeadModule
-from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import Task
 from afterbert.interop.families import Family
@@ -35,6 +34,7 @@ from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.untrusted_files import digests_as_metadata, read_weights
 from afterbert.interop.weight_file import write_weights
+from afterbert.models import Summary
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.devices import default_device
 
@@ -54,8 +54,8 @@ class Loaded:
     heads: dict[str, Head]
     length: int
     """The most pieces of a row."""
-    summary: Summary | None = None
-    """The piece that speaks for a row, where it is not the one that the architecture says."""
+    summary: Summary
+    """What speaks for a row."""
     figures: Mapping[str, Mapping[str, SplitFigures]] = field(default_factory=dict)
     """Task -> split -> how well it is answered."""
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -175,7 +175,7 @@ def save_finetuned(
         tasks,
         dict(asked.heads),
         settings.length,
-        settings.summary,
+        asked.summary,
         figures or {},
         {data.name: data.columns for data in asked.tasks},
     )
@@ -224,10 +224,10 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     for one in answers["tasks"]:
         tasks[one] = config.build(Task, located(answers["tasks"][one], origin))
         heads[one] = config.build(Head, located(answers["heads"][one], origin))
-    summary: Summary | None = answers["summary"]
+    summary: Summary = answers["summary"] or model.architecture.summary  # None in folders of before December 2026
     module: ObjectiveModule
     if graph is None:
-        on = Footing(model, summary or model.architecture.summary)
+        on = Footing(model, summary)
         module = TaskModule(model, {name: heads[name].build(task, on) for name, task in tasks.items()})
         module.heads.load_state_dict(read_weights(path / HEADS))
     else:

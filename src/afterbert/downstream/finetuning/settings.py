@@ -13,7 +13,7 @@ from afterbert.base.mixing import Mixing
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.downstream.finetuning.layer_decay import LayerDecay
 from afterbert.downstream.heads import Head
-from afterbert.downstream.posing.backbone import Summary
+from afterbert.models import Summary
 from afterbert.training.config import Training
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adamw import AdamW
@@ -52,7 +52,7 @@ class FineTuning:
     heads: dict[str, Head] = field(default_factory=dict)
     """A task, or a kind of task -> its head, in place of `head`."""
     summary: Summary | None = None
-    """The piece that speaks for a row; None: the one that has seen all of it."""
+    """What speaks for a row: one of its pieces, or the mean of all; None: what is usual for the model."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The learning rate of a layer as a share of that of the layer above."""
     class_weights: Literal["none", "balanced"] = "none"

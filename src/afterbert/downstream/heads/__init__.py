@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
-from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
-from afterbert.models import Backbone
+from afterbert.models import Backbone, Summary
 
 #: What a head's module gives for each row [R].
 Outputs = Sequence[np.ndarray]

@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.downstream.heads import Footing, Head, HeadModule
-from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
+from afterbert.downstream.posing.backbone import summarized, summary_places
 from afterbert.interop.loaded import LoadedModel
+from afterbert.models import Summary
 from afterbert.nn.task_head import TaskHead
 
 
@@ -45,7 +46,8 @@ class LayersModule(HeadModule):
         architecture = on.model.architecture
         self.layers = head.layers_on(on.model).build(architecture.hidden_size, num_outputs, rate=head.dropout)
         architecture.initialization.apply(self, architecture.num_hidden_layers)
-        if by_piece or on.summary == "first":
+        # a pooler was taught by the first piece, a language-model head by every one
+        if by_piece or on.summary == "first" or self.layers.config.starts_from == "lm_head":
             self.layers.start(on.model.weights)
         keep_class_weights(self, on)
 

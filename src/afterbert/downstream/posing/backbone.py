@@ -1,17 +1,13 @@
 """A backbone of any kind, read as states of a row."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from afterbert.downstream.posing.writing import writing_states
-from afterbert.models import Backbone
+from afterbert.models import Backbone, Summary
 from afterbert.nn.inputs import Inputs
-
-#: Which piece of a row speaks for it.
-Summary = Literal["first", "last", "mean"]
 
 
 def states(backbone: Backbone, arrays: Mapping[str, Tensor], *, wanted: Tensor | None = None) -> Tensor:

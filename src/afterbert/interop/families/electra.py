@@ -66,7 +66,7 @@ class Electra(Bert):
         if kind == "sequence":
             return replace(found, head=gelu, last="classifier.out_proj", dense="classifier.dense")
         settings = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "gelu"}
-        return replace(found, head=gelu, settings=settings) if kind == "choice" else found
+        return replace(found, head=gelu, summaries={"first": settings}) if kind == "choice" else found
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         table = super().weights(config, architecture)

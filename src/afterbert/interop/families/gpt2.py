@@ -60,7 +60,7 @@ class Gpt2(Tabled):
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
         bare = replace(NOTHING, last_bias=False)
         return {
-            "sequence": TaskClass("GPT2ForSequenceClassification", bare, "score", summary="last"),
+            "sequence": TaskClass("GPT2ForSequenceClassification", bare, "score", summaries={"last": {}}),
             "token": TaskClass("GPT2ForTokenClassification", NOTHING, "classifier"),
             "span": TaskClass("GPT2ForQuestionAnswering", NOTHING, "qa_outputs"),
         }.get(kind)

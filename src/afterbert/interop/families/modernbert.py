@@ -119,7 +119,7 @@ class Modernbert(Tabled):
             last="classifier",
             dense="head.dense",
             norm="head.norm",
-            settings={"classifier_pooling": "cls"},
+            summaries={"mean": {"classifier_pooling": "mean"}, "first": {"classifier_pooling": "cls"}},
         )
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:

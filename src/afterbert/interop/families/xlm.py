@@ -78,7 +78,7 @@ class Xlm(Tabled):
         settings = {"summary_type": "first", "summary_use_proj": True, "summary_proj_to_labels": True}
         last = "sequence_summary.summary"
         return {
-            "sequence": TaskClass("XLMForSequenceClassification", NOTHING, last, settings=settings),
+            "sequence": TaskClass("XLMForSequenceClassification", NOTHING, last, summaries={"first": settings}),
             "token": TaskClass("XLMForTokenClassification", NOTHING, "classifier"),
             "span": TaskClass("XLMForQuestionAnsweringSimple", NOTHING, "qa_outputs"),
         }.get(kind)

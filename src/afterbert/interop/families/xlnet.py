@@ -77,7 +77,7 @@ class Xlnet(Tabled):
         settings = {"summary_type": "last", "summary_use_proj": True, "summary_activation": "tanh"}
         last, dense = "logits_proj", "sequence_summary.summary"
         head = TaskHead(starts_from=None)
-        rows = TaskClass("", head, last, dense, summary="last", settings=settings)
+        rows = TaskClass("", head, last, dense, summaries={"last": settings})
         return {
             "sequence": replace(rows, name="XLNetForSequenceClassification"),
             "choice": replace(rows, name="XLNetForMultipleChoice"),

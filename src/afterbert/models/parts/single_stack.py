@@ -6,7 +6,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.numbers import DropoutRate
-from afterbert.models import Backbone
+from afterbert.models import Backbone, Summary
 from afterbert.models.parts.assembled import Assembled, Size
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
@@ -16,6 +16,7 @@ from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.past import Past
+from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.stack import Stack
 from afterbert.nn.visibility import PaddedVisibility
 
@@ -42,6 +43,13 @@ class SingleStack(Assembled):
         self.stack.check(self.sizes)
         if self.embeddings.languages and self.stack.sharing.languages not in ((), self.embeddings.languages):
             raise UserError("stack.sharing.languages and embeddings.languages differ; name the same in the same order")
+
+    @property
+    def task_summary(self) -> Summary:
+        """The mean in encoders with rotary positions, as ModernBERT's own models have it: no question about whole rows
+        ever taught their first piece to speak for one."""
+        is_modern = self.reads == "both_ways" and isinstance(self.stack.attention.positions, Rotary)
+        return "mean" if is_modern else self.summary
 
     def module(self, vocab_size: int) -> Backbone:
         return SingleStackModule(self, vocab_size)
