@@ -209,6 +209,7 @@ def _in_their_own_words(node: Node, also: Mapping[str, str]) -> Node:
         "--batch_size": "--batch-size",
         "--layer_decay": "--layer-decay",
         "--class_weights": "--class-weights",
+        "--head_start": "--head-start",
     } | dict(also)
     value = node.value
     if isinstance(value, dict):

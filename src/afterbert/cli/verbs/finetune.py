@@ -42,6 +42,18 @@ _SETTINGS = {
         f"The head: {plugins_in('downstream.heads')} (text writes the answer); the task's usual one when not given.",
         panel=_TRAINING,
     ),
+    "summary": option(
+        str | None,
+        "What speaks for a row: its first piece, its last, or the mean of all; what is usual for the model when not "
+        "given.",
+        panel=_TRAINING,
+    ),
+    "head_start": option(
+        str | None,
+        "How a last layer starts: drawn, or probed, as a linear model of the states before fine-tuning; probed where "
+        "the mean speaks when not given.",
+        panel=_TRAINING,
+    ),
     "keep": option(str | None, "Which weights to keep: last, or best on dev; last when not given.", panel=_TRAINING),
     "patience": option(str | None, "Stop after this many evaluations without a better one.", panel=_TRAINING),
     "mixing": option(

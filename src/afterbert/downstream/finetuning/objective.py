@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -90,7 +90,9 @@ class TaskObjective(Objective):
         return {
             "model": self.model.name,
             "weights": self.model.digests,
-            "finetuning": to_plain(replace(self.settings, num_seeds=1, seed=0, summary=self.summary)),
+            "finetuning": to_plain(
+                replace(self.settings, num_seeds=1, seed=0, summary=self.summary, head_start=self.head_start)
+            ),
             "tasks": {data.name: to_plain(data.task) for data in self.tasks},
             "texts": {text.name: [text.split.fingerprint, text.length, text.objective.plain()] for text in self.texts},
         }
@@ -99,6 +101,11 @@ class TaskObjective(Objective):
     def summary(self) -> Summary:
         """What speaks for a row."""
         return self.settings.summary or self.model.architecture.task_summary
+
+    @property
+    def head_start(self) -> Literal["drawn", "probed"]:
+        """How the last layer of a head starts."""
+        return self.settings.head_start or ("probed" if self.summary == "mean" else "drawn")
 
     @cached_property
     def batches(self) -> TaskBatches:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from afterbert.base.config import to_plain
+from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.figures import results
 from afterbert.downstream.figures.results import Predictions, TaskResult
@@ -17,6 +18,7 @@ from afterbert.downstream.finetuning.bench import Bench, Wrap, unwrapped
 from afterbert.downstream.finetuning.judging import dev_figures, main_figure, split_figures, task_results
 from afterbert.downstream.finetuning.kept_weights import Best, Patience
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
+from afterbert.downstream.finetuning.probed_start import start_from_probes
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.thresholds import read_thresholds, threshold_lines, write_thresholds
@@ -149,6 +151,8 @@ def one_seed(bench: Bench, run: RunFolder, seed: int) -> tuple[Predictions | Non
     bench.check_choice()
     torch.manual_seed(seed)
     module = bench.module().to(bench.device or default_device())
+    if asked.head_start == "probed":
+        start_from_probes(module, asked, Noise(seed).of("probe"))
     best = Best(run.path)
     stops = [] if settings.patience is None else [Patience(best, settings.patience)]
 

@@ -53,6 +53,9 @@ class FineTuning:
     """A task, or a kind of task -> its head, in place of `head`."""
     summary: Summary | None = None
     """What speaks for a row: one of its pieces, or the mean of all; None: what is usual for the model."""
+    head_start: Literal["drawn", "probed"] | None = None
+    """How the last layer of classes and numbers starts: by chance, or as a linear model of the states before anything
+    is fine-tuned (Kumar et al. 2022, 2202.10054); None: probed where the mean speaks for a row."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The learning rate of a layer as a share of that of the layer above."""
     class_weights: Literal["none", "balanced"] = "none"

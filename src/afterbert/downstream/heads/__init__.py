@@ -51,6 +51,11 @@ class HeadModule(nn.Module, ABC):
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """Returns the summed loss (float32 scalar) from hidden states [B, T, D]."""
 
+    @property
+    def last_layer(self) -> nn.Linear | None:
+        """The layer that tells each row's class, or number, if one does; `labels` of a batch say the right ones."""
+        return None
+
     def attach(self, backbone: Backbone, lm_head: nn.Module) -> None:
         """Hands over what heads that write share with the model; called once, before anything else."""
 

@@ -74,6 +74,10 @@ class PooledModule(LayersModule):
             # The middle of the range as the first guess; else the first steps only learn where the numbers lie.
             nn.init.constant_(last_bias, (task.low + task.high) / 2)
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.layers.last
+
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         found, labels = self.output(hidden, arrays), arrays["labels"]
         if self.is_regression:
