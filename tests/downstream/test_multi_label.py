@@ -155,14 +155,8 @@ def test_dev_rows_without_labels_choose_no_thresholds_and_wrong_heads_are_refuse
     unlabelled = tuple(replace(row, label=None) for row in data.splits["dev"])
     bench = Bench.of(tiny_model, [replace(data, splits={**data.splits, "dev": unlabelled})], FineTuning())
     assert bench.asked.calibrated(bench.module().eval()).heads == bench.asked.heads
-    for head, said in (
-        ({"toy": EachLabel(thresholds=(0.3, 0.4))}, "2 thresholds for 3 labels"),
-        ({"joy": EachLabel()}, "heads: nothing here is called 'joy'; did you mean 'toy'"),
-    ):
-        with pytest.raises(UserError, match=said):
-            bench = Bench.of(tiny_model, [data], FineTuning(heads=head))
-            bench.check_names()
-            bench.module()
+    with pytest.raises(UserError, match="2 thresholds for 3 labels"):
+        Bench.of(tiny_model, [data], FineTuning(heads={"toy": EachLabel(thresholds=(0.3, 0.4))})).module()
 
 
 def test_a_row_of_totals_hides_no_labels(tmp_path):
