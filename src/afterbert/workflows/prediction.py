@@ -293,7 +293,8 @@ class _Asked:
         if self.answerer.reads_words:
             value = rows[0].record.get(self.columns["words"])
             if self.answerer.task.joining_part in self.columns:
-                return Example(key, tuple(str(row.record.get(self.columns["words"])) for row in rows)), None
+                cells = (row.record.get(self.columns["words"]) for row in rows)
+                return Example(key, tuple("" if cell is None else str(cell) for cell in cells)), None
             if isinstance(value, str) and held_in(value) is value:
                 words = task.words_of(value) if finds_words else FoundWords(value, (value,), (0,))
                 return Example(key, words.words), words

@@ -50,7 +50,7 @@ class Conll(Format):
         """Returns one row for each sentence; every column is a tuple of its words' values."""
         lines = list(TextFile.of(path).bare_lines())
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
-        width = _width(lines, separator)
+        width = Counter(len(_cells(line, separator)) for line in lines if line.strip()).most_common(1)[0][0]
         remarks = remarks_in(lines, separator)
         sentences: list[tuple[int, list[list[str]]]] = []
         begins_new = True
@@ -142,8 +142,3 @@ def by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ..
 def _holds_tags(column: list[str]) -> bool:
     """Whether every cell is a tag of one scheme for spans; a column of nothing but `O` is none."""
     return all(map(_TAG.fullmatch, column)) and any(tag != "O" for tag in column)
-
-
-def _width(lines: list[str], separator: str | None) -> int:
-    counts = Counter(len(_cells(line, separator)) for line in lines if line.strip())
-    return counts.most_common(1)[0][0]

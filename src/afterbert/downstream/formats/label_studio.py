@@ -41,15 +41,12 @@ class LabelStudio(Format):
             if results is not None and is_marked:
                 data = _tagged(data, results, key, findings)
             for name in asked:
-                said = [_answer(one["value"]) for one in results or () if one["from_name"] == name]
-                data["label" if len(asked) == 1 else name] = said[0] if said else None
+                values = [one["value"] for one in results or () if one["from_name"] == name]
+                said = (value[kind] for value in values for kind in _ANSWERS if kind in value)
+                data["label" if len(asked) == 1 else name] = next(said, None)
             records.append(data)
         columns = tuple(dict.fromkeys(name for data in records for name in data))
         return Table(path, "Label Studio's JSON", columns, tuple(records), table.keys)
-
-
-def _answer(value: Mapping[str, Any]) -> Any:
-    return next((value[kind] for kind in _ANSWERS if kind in value), None)
 
 
 def _results(task: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -3,7 +3,7 @@ read like any others."""
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,12 @@ def write(rows: Any, path: Path) -> None:
     """Writes a split of `datasets` as jsonl: class numbers become class names, the hub's -1 no label. The file is whole
     or absent."""
     beside = path.with_suffix(".part")
-    with beside.open("w", encoding="utf-8") as file:
-        for record in _named(rows):
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    beside.replace(path)
-
-
-def _named(rows: Any) -> Iterator[dict[str, Any]]:
     names = {column: _class_names(feature) for column, feature in rows.features.items()}
-    for record in rows:
-        yield {column: _with_names(value, names[column]) for column, value in record.items()}
+    with beside.open("w", encoding="utf-8") as file:
+        for record in rows:
+            named = {column: _with_names(value, names[column]) for column, value in record.items()}
+            file.write(json.dumps(named, ensure_ascii=False) + "\n")
+    beside.replace(path)
 
 
 def _class_names(feature: Any) -> list[str] | None:

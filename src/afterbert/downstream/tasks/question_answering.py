@@ -19,7 +19,7 @@ from afterbert.downstream.tasks import Task
 
 _MOVED = "answers that do not stand at their answer_start (moved to the nearest place where they do)"
 _ABSENT = "answers that do not stand in their context (scored, but not trained on)"
-_SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
+_SENTENCE = re.compile(r"[^.!?。！？।॥؟۔]+[.!?。！？।॥؟۔]*")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,11 @@ def nearest(text: str, context: str, start: int | None) -> int | None:
 
 def likest_sentence(question: str, context: str) -> str:
     """Returns the sentence of the context that holds the largest share of the question's character trigrams, or the
-    first of several."""
+    first of several.
+
+    >>> likest_sentence("दिल्ली कहाँ है?", "आगरा दूर है। दिल्ली उत्तर में है।")
+    'दिल्ली उत्तर में है।'
+    """
     wanted = {question[i : i + 3].lower() for i in range(len(question) - 2)}
     sentences = [found.strip() for found in _SENTENCE.findall(context)] or [context]
     return max(sentences, key=lambda text: len(wanted & {text[i : i + 3].lower() for i in range(len(text) - 2)}))
