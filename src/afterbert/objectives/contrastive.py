@@ -73,7 +73,7 @@ class Contrastive(Objective):
         posed = Posed(views, Visibility(), np.arange(views.num_pieces), views, ())
         arrays = input_arrays(posed, vocabulary, width=width_of(views, length))
         has_text = np.bincount(views.row_of, ~views.planes["special"], minlength=len(views)) > 0
-        arrays["is_pair"] = is_pair = has_text.reshape(2, -1).all(axis=0)
+        arrays["is_pair"] = is_pair = np.logical_and(*has_text.reshape(2, -1))
         arrays["is_text"] = views.padded(
             np.ones(views.num_pieces, dtype=bool), fill=False, length=arrays["input_ids"].shape[1]
         )

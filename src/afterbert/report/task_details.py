@@ -79,7 +79,7 @@ def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     rows = []
     for record in (record for path in files for record in read_split(path)):
         answer, label = record["prediction"], record["label"]
-        right = [one["text"] for one in label] if _are_spans(label) else [label]
+        right = [one["text"] for one in label] if label and _are_spans(label) else [label]
         is_wrong = label is not None and answer not in right and not (label == [] and answer == "")
         if is_wrong and record.get("confidence") is not None:
             rows.append((record["confidence"], record))

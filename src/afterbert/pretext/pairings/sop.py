@@ -48,6 +48,8 @@ class Sop(OfTwoTexts):
             is_pair = b[1] > 0
             swapped = is_pair & (noise.of("swap").uniform(keys) < self.swap_rate)
             first, second = np.where(swapped, (b, a), (a, b))
-            return Pairs(*first, *second, np.zeros_like(swapped), np.where(is_pair, swapped, -1))
+            return Pairs(
+                first[0], first[1], second[0], second[1], np.zeros_like(swapped), np.where(is_pair, swapped, -1)
+            )
 
         return PairPlan(split, len(chunks), pairs, vocabulary)
