@@ -16,6 +16,11 @@ class Example:
     label: Any = None
     group: str = ""
 
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The label, or each of several; empty if there is none."""
+        return self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
+
 
 @dataclass(frozen=True)
 class AnswerSpan:
@@ -60,7 +65,3 @@ class Findings:
     def lines(self) -> list[str]:
         """Returns one line for each kind, in the order they were met."""
         return [f"{count:,} {what} (first: {self._first[what]})" for what, count in self._counts.items()]
-
-    def to_plain(self) -> dict[str, dict[str, Any]]:
-        """Returns kind -> count and first place, for results.json."""
-        return {what: {"count": count, "first": self._first[what]} for what, count in self._counts.items()}

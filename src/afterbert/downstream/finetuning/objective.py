@@ -265,8 +265,7 @@ def _class_weights(settings: FineTuning, data: TaskData) -> np.ndarray | None:
     labels = labels_of(data.task)
     if settings.class_weights == "none" or not labels:
         return None
-    found = [e.label for e in data.usable("train")]
-    flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
+    flat = [label for example in data.usable("train") for label in example.labels]
     counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
     return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
 

@@ -42,15 +42,14 @@ class CandidatesHead(LayeredHead):
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         pairs = [Example(e.key, (e.texts[0], candidate)) for e in examples for candidate in e.texts[1:]]
         rows, cut = text_rows(pairs, formatter)
-        right = [_right_ones(example) for example in examples]
-        is_right = [i in wanted for e, wanted in zip(examples, right) for i in range(len(e.texts) - 1)]
+        is_right = [i in example.labels for example in examples for i in range(len(example.texts) - 1)]
         return Prepared(
             task,
             examples,
             rows,
             starts_of(np.array([len(example.texts) - 1 for example in examples])),
             np.arange(len(examples)),
-            asked=np.array([len(wanted) for wanted in right], dtype=np.int64),
+            asked=np.array([len(example.labels) for example in examples], dtype=np.int64),
             row_arrays={"is_right": np.array(is_right, dtype=bool)},
             cut=cut,
         )
@@ -98,9 +97,3 @@ def _by_unit(scores: Tensor, unit_of: Tensor, elsewhere: float) -> Tensor:
     table = scores.new_full((int(unit_of[-1]) + 1, len(scores)), elsewhere)
     table[unit_of, torch.arange(len(scores), device=scores.device)] = scores
     return table
-
-
-def _right_ones(example: Example) -> tuple[int, ...]:
-    if example.label is None:
-        return ()
-    return example.label if isinstance(example.label, tuple) else (example.label,)

@@ -4,7 +4,7 @@ is worth."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -193,15 +193,11 @@ def _columns(source: TaskSource, table: Table) -> dict[str, str]:
     return found
 
 
-def _labels_of(example: Example) -> Iterable[Any]:
-    return example.label if isinstance(example.label, tuple) else (example.label,)
-
-
 def _labels_alone(task: Task, train: Sequence[Example]) -> list[str]:
     """Classes that one training row alone has, which may be none: a spreadsheet's last row of sums, a slip."""
     rows: dict[Any, list[str]] = {}
     for example in filter(task.is_usable, train if task.answer in ("class", "labels") else ()):
-        for label in set(_labels_of(example)):
+        for label in set(example.labels):
             rows.setdefault(label, []).append(example.key)
     alone = [f"{keys[0]}: '{label}'" for label, keys in rows.items() if len(keys) == 1]
     if not 0 < len(alone) < len(rows):
@@ -216,7 +212,7 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Seq
     if not labels or not (own or "train" in splits):
         return []
     usable = filter(task.is_usable, splits.get("train", ()))
-    given = Counter(label for example in usable for label in _labels_of(example))
+    given = Counter(label for example in usable for label in example.labels)
     is_named = not own and task.answer in ("class", "labels")
     strange = [label for label in given if is_named and label not in labels]
     trained = set(own) or {*given} - {*strange}
@@ -228,7 +224,7 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Seq
     for split, examples in splits.items():
         if split == "train" and not own:
             continue
-        found = [label for example in examples for label in _labels_of(example) if label is not None]
+        found = [label for example in examples for label in example.labels]
         unseen = [label for label in found if label not in trained]
         if unseen and len(unseen) == len(found):
             raise UserError(
