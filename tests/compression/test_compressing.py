@@ -6,6 +6,8 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from small_models import answering, outputs, setting_for
@@ -15,12 +17,15 @@ from afterbert.api.compressing import carry_out_compression
 from afterbert.base.errors import UserError
 from afterbert.cli.main import run
 from afterbert.compression.chain import parse
+from afterbert.compression.latency import Latency
 from afterbert.compression.measuring import Examination, Quality
 from afterbert.compression.methods.magnitude import Magnitude
 from afterbert.compression.subject import Subject
 from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.interop.graph_folder import Graph
 from afterbert.workflows.compression import CompressRequest, prepare_compression
+from afterbert.workflows.compression_search import search
+from afterbert.workflows.observer import WorkObserver
 from invented_examples import invented
 
 CHAINS = [(parse("layers:3"),), (parse("layers:2"), parse("magnitude")), (parse("layers:1"),)]
@@ -199,6 +204,7 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         ({"methods": ("heads:0.3",), "task": None}, "needs the loss of a task"),
         ({"at_least": 0.98, "task": None}, "--at-least needs rows"),
         ({"at_least": 98.0}, "write a share from 1% to 100%"),
+        ({"methods": (), "target": "1.2.3x"}, "--target '1.2.3x' is not known"),
         ({"target": "1MB"}, "--with and --target: a goal chooses its methods itself"),
         ({"split": "elsewhere"}, "no labelled rows called elsewhere to judge by; there are: dev"),
         ({"methods": ("vocabulary:text=/no/such/file",)}, "/no/such/file"),
@@ -228,6 +234,51 @@ def test_what_was_done_before_a_kill_is_not_done_again(
     first, second = (Subject.read(tmp_path / name) for name in ("whole", "out"))
     setting = setting_for(first, tmp_path / "scratch")
     assert (outputs(first, setting) == outputs(second, setting)).all()
+
+
+def test_after_an_error_at_the_end_the_model_is_that_of_the_last_step_that_was_kept(
+    model: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def timed(*_: object) -> tuple[Latency, ...]:
+        clock[0] += 100
+        return (Latency(1, 16, 1.0, 1.0, 1.0, 5, speedup=0.5),)
+
+    monkeypatch.setattr("afterbert.workflows.compression.latencies", timed)
+    monkeypatch.setattr("afterbert.workflows.compression.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(Magnitude, "must_be_faster", True)
+    request = CompressRequest(str(model), ("layers:2", "magnitude:0.5"), tmp_path / "out", task=rows)
+    with monkeypatch.context() as full:
+        full.setattr("afterbert.workflows.compression.write_atomically", lambda *_: (_ for _ in ()).throw(OSError(28)))
+        with pytest.raises(OSError, match="28"):
+            carry_out_compression(request)
+    _, layers, magnitude = carry_out_compression(request).rows
+    assert layers.is_kept and not magnitude.is_kept and "not kept, for it is slower" in magnitude.notes[0]
+    assert Subject.read(tmp_path / "out").num_parameters() == layers.parameters
+    assert layers.seconds == 0, "what measuring takes is not the method's time"
+
+
+def test_steps_that_learned_from_other_rows_are_not_taken_over(model: Path, rows: str, tmp_path: Path) -> None:
+    request = CompressRequest(str(model), ("heads:0.3",), tmp_path / "out", task=rows)
+    before = prepare_compression(request).work
+    assert prepare_compression(request).work == before
+    with open(tmp_path / "rows" / "train.jsonl", "a") as file:
+        file.write('{"text": "never seen", "label": "positive"}\n')
+    assert prepare_compression(request).work != before
+
+
+def test_a_search_tells_what_there_is_to_know_of_the_model(model: Path, rows: str, tmp_path: Path) -> None:
+    class Told(WorkObserver):
+        notes: ClassVar[list[str]] = []
+
+        def on_note(self, text: str) -> None:
+            self.notes.append(text)
+
+    request = CompressRequest(str(model), (), tmp_path / "out", task=rows, target="9GB", timed=False)
+    setup = replace(prepare_compression(request), notes=("seed 1 did best on dev",))
+    assert search(setup, chains=[(parse("layers:1"),)], observer=Told()).model == tmp_path / "out"
+    assert Told.notes == ["seed 1 did best on dev"]
 
 
 def test_a_model_without_a_task_is_made_smaller_too(model: Path, tmp_path: Path) -> None:

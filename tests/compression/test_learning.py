@@ -15,10 +15,10 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.compression.chain import parse
 from afterbert.compression.methods.distil import MeanOfTeachers
-from afterbert.compression.methods.gradual import PrunedModule, mask
+from afterbert.compression.methods.gradual import PrunedModule
 from afterbert.compression.methods.round_aware import rounded_states, rounded_weight
 from afterbert.compression.methods.theseus import ReplacedModule
-from afterbert.compression.parts.seen_weights import linear_weights
+from afterbert.compression.parts.seen_weights import linear_weights, mask
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.objectives.layer_drop import LayerDropModule

@@ -10,6 +10,7 @@ from small_models import BERT, answering, like_the_laptop_recipe, outputs, setti
 from afterbert.base.errors import UserError
 from afterbert.compression.chain import parse
 from afterbert.compression.methods import Setting
+from afterbert.compression.methods.static import _weights
 from afterbert.compression.subject import Subject
 
 
@@ -43,6 +44,13 @@ def test_it_learns_the_answers_of_the_model(kind: str, tmp_path: Path) -> None:
         return float((told(outputs(after, setting)) - told(right)).square().mean())
 
     assert distance(200) < 0.5 * distance(0)
+
+
+def test_padding_counts_for_nothing_among_frequent_pieces(tmp_path: Path) -> None:
+    subject = answering(tmp_path)
+    (batch,) = setting_for(subject, tmp_path / "scratch").batches(subject)
+    wider = {**batch, "input_ids": torch.nn.functional.pad(batch["input_ids"], (0, 7))}
+    assert torch.equal(_weights(subject, [wider], 1e-3), _weights(subject, [batch], 1e-3))
 
 
 def test_tasks_that_it_cannot_answer_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from afterbert.compression.methods import Setting
+from afterbert.compression.methods import Setting, is_piece
 from afterbert.compression.subject import Subject
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.recording import recorded
@@ -24,14 +24,14 @@ def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64)
         old = _states(before, theirs)
         if mine[0].shape[1] != old[0].shape[1]:
             return ()
-        is_piece = torch.arange(mine[0].shape[1]) <= ours["last"][:, None]
+        pieces = is_piece(ours)
         depth = [round(layer * (len(old) - 1) / max(len(mine) - 1, 1)) for layer in range(len(mine))]
         apart = [
-            ((one - old[at]).norm(dim=-1) / old[at].norm(dim=-1).clamp_min(1e-9))[is_piece].sum()
+            ((one - old[at]).norm(dim=-1) / old[at].norm(dim=-1).clamp_min(1e-9))[pieces].sum()
             for one, at in zip(mine, depth)
         ]
         sums = apart if not sums else [a + b for a, b in zip(sums, apart)]
-        count += int(is_piece.sum())
+        count += int(pieces.sum())
     names = ["embeddings", *(f"layer {number}" for number in range(len(sums) - 1))]
     return tuple(f"states of {name}: {float(one) / count:.1%} away" for name, one in zip(names, sums))
 

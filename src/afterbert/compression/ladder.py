@@ -15,10 +15,11 @@ from afterbert.compression.methods import Method
 from afterbert.compression.subject import Form
 
 Kind = Literal["faster", "bytes", "points"]
+_NUMBER = r"(\d+\.?\d*|\.\d+)"
 _WRITTEN: dict[Kind, re.Pattern[str]] = {
-    "faster": re.compile(r"([\d.]+)\s*x(?:\s+(?:faster|as fast))?"),
-    "bytes": re.compile(r"([\d.]+)\s*(kB|MB|GB)"),
-    "points": re.compile(r"[-\N{MINUS SIGN}]\s*([\d.]+)\s*points?"),
+    "faster": re.compile(rf"{_NUMBER}\s*x(?:\s+(?:faster|as fast))?"),
+    "bytes": re.compile(rf"{_NUMBER}\s*(kB|MB|GB)"),
+    "points": re.compile(rf"[-\N{{MINUS SIGN}}]\s*{_NUMBER}\s*points?"),
 }
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 

@@ -22,6 +22,7 @@ from afterbert.compression.latency import Machine, median_speedup
 from afterbert.compression.measuring import Examination, StepRow, latencies, sizes
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Subject
+from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import tupled
 from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.saving import finetuned_folder
@@ -77,14 +78,13 @@ class CompressSetup:
     @property
     def identity(self) -> str:
         """A name for all that decides the steps' figures."""
-        judged = None
-        if self.examination is not None:
-            judged = [[row.key, *row.texts, repr(row.label)] for row in self.examination.rows]
+        judged = self.examination and _told_apart(self.examination.rows)
         made_of = {
             "weights": self.before.model.digests,
             "model": self.before.model.name,
             "task": self.setting.task,
             "judged": judged,
+            "learned": _told_apart(self.setting.rows.get("train", ())),
             "seed": self.request.seed,
             "controls": self.request.controls,
             "timed": self.request.timed,
@@ -141,8 +141,7 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
 def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) -> CompressOutcome:
     """Carries the methods out, or goes on with what was begun of them. Raises UserError."""
     observer = observer or WorkObserver()
-    for note in setup.notes:
-        observer.on_note(note)
+    tell(setup, observer)
     rows, subject = steps(setup, observer)
     machine = Machine.here()
     refusal = _refusal(setup, rows, subject)
@@ -150,6 +149,12 @@ def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) 
         _write(setup, rows, subject)
     shutil.rmtree(setup.work, ignore_errors=True)
     return CompressOutcome(setup, tuple(rows), machine, None if refusal else setup.request.out, refusal)
+
+
+def tell(setup: CompressSetup, observer: WorkObserver) -> None:
+    """Tells what else there is to know of the model, before any work."""
+    for note in setup.notes:
+        observer.on_note(note)
 
 
 def finish(setup: CompressSetup, rows: Sequence[StepRow], observer: WorkObserver) -> Path:
@@ -227,21 +232,22 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
         rows = [StepRow.of(read_sealed(folder / "row.json", remedy=_AGAIN))]
         advance(1, 1, "")
     observer.on_value(rows[0])
-    subject = before
+    subject, finished = before, None  # the folder of the last model that was kept and is not read again yet
     for number, method in enumerate(setup.methods, start=1):
         folder = _folder(setup, number)
         if (folder / "row.json").exists():
             rows.append(StepRow.of(read_sealed(folder / "row.json", remedy=_AGAIN)))
-            if rows[-1].is_kept and _is_wanted(setup, number):
-                subject = Subject.read(folder / "model")
+            finished = folder / "model" if rows[-1].is_kept else finished
         else:
+            if finished is not None:
+                subject, finished = Subject.read(finished), None
             with observer.working(written(method)) as advance:
                 after, row = _step(setup, examination, method, subject, folder, observer, advance)
                 advance(1, 1, "")
             subject = after if row.is_kept else subject
             rows.append(row)
         observer.on_value(rows[-1])
-    return rows, subject
+    return rows, subject if finished is None else Subject.read(finished)
 
 
 def _asked(examination: Examination, before: Subject, file: Path) -> Examination:
@@ -269,9 +275,8 @@ def _step(
     )
     begun = time.monotonic()
     after = method(subject, setting)
-    row = replace(
-        _measured(setup, examination, after, written(method), folder / "model"), seconds=time.monotonic() - begun
-    )
+    seconds = time.monotonic() - begun
+    row = replace(_measured(setup, examination, after, written(method), folder / "model"), seconds=seconds)
     control = method.control() if setup.request.controls else None
     if control is not None and examination is not None:
         (folder / "control").mkdir(exist_ok=True)
@@ -287,9 +292,9 @@ def _step(
     return after, row
 
 
-def _is_wanted(setup: CompressSetup, number: int) -> bool:
-    """Whether the model of a finished step must be read again: that of the last finished one only."""
-    return number == len(setup.methods) or not (_folder(setup, number + 1) / "row.json").exists()
+def _told_apart(rows: Sequence[Example]) -> list[list[str]]:
+    """All that decides what rows come to."""
+    return [[row.key, *row.texts, repr(row.label)] for row in rows]
 
 
 def _folder(setup: CompressSetup, number: int) -> Path:

@@ -12,7 +12,7 @@ from afterbert.compression.ladder import Target, ladder
 from afterbert.compression.latency import Machine
 from afterbert.compression.measuring import StepRow
 from afterbert.compression.methods import Method
-from afterbert.workflows.compression import CompressOutcome, CompressSetup, finish, steps
+from afterbert.workflows.compression import CompressOutcome, CompressSetup, finish, steps, tell
 from afterbert.workflows.observer import WorkObserver
 
 
@@ -30,6 +30,7 @@ def search(
     if target.kind == "faster" and not request.timed:
         raise UserError("--target asks for speed; leave --no-timing out")
     setup.setting.learned_from()  # most combinations learn; they are not begun without
+    tell(setup, observer)
     tried = list(chains) if chains is not None else ladder(setup.before.form)
     begun = time.monotonic()
     rows: list[StepRow] = []

@@ -71,6 +71,12 @@ class Setting:
             yield to_tensors(batch.arrays, self.device)
 
 
+def is_piece(arrays: Mapping[str, Tensor]) -> Tensor:
+    """Returns bool [B, T]: what is no padding in a batch."""
+    last = arrays["last"][:, None]
+    return torch.arange(arrays["input_ids"].shape[1], device=last.device) <= last
+
+
 class Method(ABC):
     """A way to make a model smaller, as a frozen config. The model comes in and a new one goes out.
 

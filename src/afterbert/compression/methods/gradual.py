@@ -23,7 +23,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.parts.seen_weights import SeenWeights, linear_weights
+from afterbert.compression.parts.seen_weights import SeenWeights, linear_weights, mask
 from afterbert.compression.subject import Subject
 from afterbert.compression.training_again import with_zeros
 from afterbert.downstream.finetuning.objective import TaskObjective
@@ -93,20 +93,6 @@ def pruned_share(final: float, progress: float) -> float:
     """
     passed = min(1.0, max(0.0, (progress - _FIRST) / (_LAST - _FIRST)))
     return round(final * (1 - (1 - passed) ** 3), 9)
-
-
-def mask(scores: Tensor, share: float) -> Tensor:
-    """Returns a mask of a matrix: 0 for this share of it, where the scores are lowest, else 1. Of equal scores the
-    first become 0."""
-    count, flat = round(share * scores.numel()), scores.flatten()
-    if not count:
-        return torch.ones_like(scores)
-    highest_gone = flat.kthvalue(count).values
-    kept = flat > highest_gone
-    too_many = len(flat) - count - int(kept.sum())
-    if too_many:  # of the highest that go, the last stay
-        kept[(flat == highest_gone).nonzero()[-too_many:, 0]] = True
-    return kept.to(scores.dtype).view_as(scores)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ ALBERT's form, V x E times E x H (1909.11942, Section 3.1); weighted, a piece co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
@@ -17,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Saving, Setting, is_piece
 from afterbert.compression.parts.shapes import State, reshaped, unshared_stack
 from afterbert.compression.subject import Form, Subject
 from afterbert.models.reshaped_encoder import LayerShape, ReshapedEncoder
@@ -131,29 +130,22 @@ def _root(moments: Tensor) -> Tensor:
     return vectors * values.clamp_min(0).sqrt() @ vectors.T
 
 
-def _batches(subject: Subject, setting: Setting) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Batches, and bool [B, T] of what is no padding in them."""
-    for arrays in setting.batches(subject):
-        places = torch.arange(arrays["input_ids"].shape[1], device=arrays["last"].device)
-        yield arrays, places <= arrays["last"][:, None]
-
-
 def _occurrences(subject: Subject, setting: Setting, size: int) -> Tensor:
     """How often each piece [V] occurs, and one more, so that no piece counts for nothing."""
     found = torch.ones(size)
-    for arrays, is_piece in _batches(subject, setting):
-        found += torch.bincount(arrays["input_ids"][is_piece], minlength=size).cpu()
+    for arrays in setting.batches(subject):
+        found += torch.bincount(arrays["input_ids"][is_piece(arrays)], minlength=size).cpu()
     return found
 
 
 def _second_moments(subject: Subject, setting: Setting, stack: Any) -> dict[str, Tensor]:
     """The sums of x x^T [in, in] over all pieces x that each matrix reads, by its path."""
     found: dict[str, Tensor] = {}
-    is_piece = torch.zeros(0)
+    pieces = torch.zeros(0)
 
     def listen(path: str) -> Any:
         def keep(_: nn.Module, given: tuple[Any, ...]) -> None:
-            rows = given[0].detach()[is_piece].double()
+            rows = given[0].detach()[pieces].double()
             found[path] = found.get(path, 0) + (rows.T @ rows).cpu()
 
         return keep
@@ -166,7 +158,7 @@ def _second_moments(subject: Subject, setting: Setting, stack: Any) -> dict[str,
                 # the whole attention reads what its packed layer reads
                 at = inner if name == "qkv" else getattr(inner, name)
                 hooks.enter_context(at.register_forward_pre_hook(listen(f"stack.{part}.{layer}.inner.{name}")))
-        for arrays, places in _batches(subject, setting):
-            is_piece = places  # the hooks read it
+        for arrays in setting.batches(subject):
+            pieces = is_piece(arrays)  # the hooks read it
             subject.tuned.module.backbone.read(Inputs.of(arrays))
     return found

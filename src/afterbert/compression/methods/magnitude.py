@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
-from torch import Tensor
 
 from afterbert.compression.methods import Method, Setting
+from afterbert.compression.parts.seen_weights import mask
 from afterbert.compression.subject import Form, Subject
+from afterbert.compression.training_again import with_zeros
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,5 @@ class Magnitude(Method):
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         if not self.sparsity:
             return subject
-        state = {
-            name: self._pruned(tensor) if tensor.dim() == 2 else tensor for name, tensor in subject.backbone.items()
-        }
-        return subject.changed(subject.model.architecture, state)
-
-    def _pruned(self, matrix: Tensor) -> Tensor:
-        count = round(self.sparsity * matrix.numel())
-        if not count:
-            return matrix
-        lowest = matrix.abs().flatten().argsort(stable=True)[:count]
-        return matrix.flatten().index_fill(0, lowest, 0.0).view_as(matrix)
+        matrices = {name: one for name, one in subject.backbone.items() if one.dim() == 2}
+        return with_zeros(subject, {name: mask(one.abs(), self.sparsity) for name, one in matrices.items()})

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra, need_extra
-from afterbert.base.plugins import name_of
 from afterbert.compression.methods import Method, Setting
+from afterbert.compression.parts.graphs import answering_of
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
 from afterbert.interop.onnx import export_onnx
@@ -56,11 +56,8 @@ class Openvino(Method):
 def _exported(subject: Subject, path: Path) -> Path:
     tuned = subject.tuned
     assert tuned is not None, "it needs a task"
-    name = next(iter(tuned.tasks))
-    answering = tuned.answering(name)
-    if answering is None:
-        raise UserError(f"the head {name_of(tuned.heads[name])} of {name} has no graph here")
-    return export_onnx(path, subject.model.architecture, tuned.module.backbone.cpu().eval(), answering).path
+    backbone = tuned.module.backbone.cpu().eval()
+    return export_onnx(path, subject.model.architecture, backbone, answering_of(tuned)).path
 
 
 def _graph_of(subject: Subject, model: Any, folder: Path) -> Graph:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Setting
+from afterbert.compression.methods import EVERYTHING, Method, Setting, is_piece
 from afterbert.compression.parts.graphs import need_onnx
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
@@ -131,8 +131,8 @@ class _Student(nn.Module):
         self.is_pair = is_pair
 
     def forward(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        ids, vectors = arrays["input_ids"], self.table(arrays["input_ids"])
-        mask = (torch.arange(ids.shape[1]) <= arrays["last"][:, None]).float()
+        vectors = self.table(arrays["input_ids"])
+        mask = is_piece(arrays).float()
         if not self.is_pair:
             return self.last(_mean(vectors, mask))
         second = arrays["token_type_ids"].float()
@@ -168,7 +168,7 @@ def _weights(subject: Subject, batches: list[dict[str, Tensor]], half: float) ->
     size = subject.model.architecture.table_size(subject.model.tokenizer.vocabulary)
     counts = torch.zeros(size)
     for arrays in batches:
-        counts += torch.bincount(arrays["input_ids"].flatten(), minlength=size)
+        counts += torch.bincount(arrays["input_ids"][is_piece(arrays)], minlength=size)
     if not batches:
         counts = 1 / torch.arange(1, size + 1)  # vocabularies list frequent pieces first
     return half / (half + counts / counts.sum())

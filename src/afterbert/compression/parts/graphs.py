@@ -12,8 +12,10 @@ from afterbert.base.errors import UserError
 from afterbert.base.extras import need_extra
 from afterbert.base.plugins import name_of
 from afterbert.compression.subject import Form, Subject
+from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.interop.fused_graph import check_fusible, fused_graph
 from afterbert.interop.graph_folder import Graph
+from afterbert.interop.task_class import Answering
 
 
 def check_graph(form: Form, method: str) -> Form:
@@ -32,22 +34,27 @@ def need_onnx(method: str) -> None:
 def graph_of(subject: Subject) -> Graph:
     """Returns the fused graph in float32 of a model, with its task's head. Raises UserError for a head that has no
     graph."""
-    answering = None
-    backbone = subject.model.backbone().eval() if subject.tuned is None else subject.tuned.module.backbone.cpu()
-    if subject.tuned is not None:
-        name = next(iter(subject.tuned.tasks))
-        answering = subject.tuned.answering(name)
-        if answering is None:
-            raise UserError(f"the head {name_of(subject.tuned.heads[name])} of {name} has no graph here")
-    content = fused_graph(subject.model.architecture, backbone, answering)
+    if subject.tuned is None:
+        content = fused_graph(subject.model.architecture, subject.model.backbone().eval(), None)
+    else:
+        backbone = subject.tuned.module.backbone.cpu()
+        content = fused_graph(subject.model.architecture, backbone, answering_of(subject.tuned))
     return Graph(content, subject.num_parameters(), subject.num_parameters(zeros=False))
+
+
+def answering_of(tuned: Loaded) -> Answering:
+    """Returns the head of the first task. Raises UserError for one that has no graph."""
+    name = next(iter(tuned.tasks))
+    found = tuned.answering(name)
+    if found is None:
+        raise UserError(f"the head {name_of(tuned.heads[name])} of {name} has no graph here")
+    return found
 
 
 @contextmanager
 def quiet_quantizer() -> Iterator[None]:
     """Silences ONNX Runtime's remarks on steps that these graphs do not need, inside the block."""
-    root, ours = logging.getLogger(), logging.getLogger("onnxruntime")
-    before = root.manager.disable
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -55,7 +62,6 @@ def quiet_quantizer() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-        assert ours is not root
 
 
 def quantize_file(

@@ -19,10 +19,24 @@ from afterbert.compression.subject import Subject
 def scores_of(
     subject: Subject, setting: Setting, part: Literal["attention", "feed_forward"], *, width: int
 ) -> list[Tensor]:
-    """Returns the importance of the heads or neurons, of `width` channels each, in this part of every layer."""
+    """Returns the mean importance of the heads or neurons, of `width` channels each, in this part of every layer. The
+    loss is the task's, without dropout, on training rows."""
     assert subject.tuned is not None
-    layers = getattr(cast(Any, subject.tuned.module.backbone).stack, part)
-    return importance(subject, setting, [one.inner.output for one in layers], width=width)
+    module = subject.tuned.module.eval()
+    layers = [one.inner.output for one in getattr(cast(Any, module.backbone).stack, part)]
+    found = [torch.zeros(0)] * len(layers)
+    num_rows = 0
+    for arrays in setting.batches(subject):
+        with _inputs(layers) as read:
+            loss = torch.stack(list(module(arrays).values())).sum()
+        gradients = torch.autograd.grad(loss, read)
+        for number, (value, gradient) in enumerate(zip(read, gradients)):
+            product = (value.detach() * gradient).unflatten(-1, (-1, width)).sum(-1)
+            by_row = product.sum(1) if product.dim() == 3 else product  # some places of each row alone: [N, parts]
+            total = by_row.abs().sum(0)
+            found[number] = total if not len(found[number]) else found[number] + total
+        num_rows += len(arrays["input_ids"])
+    return [total.cpu() / num_rows for total in found]
 
 
 def scores_by_chance(setting: Setting, stream: str, counts: Sequence[int]) -> list[Tensor]:
@@ -43,28 +57,6 @@ def without_lowest(scores: Sequence[Tensor], number: int) -> list[Tensor]:
     gone = torch.zeros(len(order), dtype=torch.bool)
     gone[order[:number]] = True
     return [(~one).nonzero()[:, 0] for one in gone.split([len(one) for one in scores])]
-
-
-def importance(subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int) -> list[Tensor]:
-    """Returns the mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
-
-    layers: linear layers of the subject's module. The loss is the task's, without dropout, on training rows.
-    """
-    assert subject.tuned is not None
-    module = subject.tuned.module.eval()
-    found = [torch.zeros(0)] * len(layers)
-    num_rows = 0
-    for arrays in setting.batches(subject):
-        with _inputs(layers) as read:
-            loss = torch.stack(list(module(arrays).values())).sum()
-        gradients = torch.autograd.grad(loss, read)
-        for number, (value, gradient) in enumerate(zip(read, gradients)):
-            product = (value.detach() * gradient).unflatten(-1, (-1, width)).sum(-1)
-            by_row = product.sum(1) if product.dim() == 3 else product  # some places of each row alone: [N, parts]
-            total = by_row.abs().sum(0)
-            found[number] = total if not len(found[number]) else found[number] + total
-        num_rows += len(arrays["input_ids"])
-    return [total.cpu() / num_rows for total in found]
 
 
 @contextmanager

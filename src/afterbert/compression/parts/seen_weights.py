@@ -7,6 +7,7 @@ weight that is seen as 0 today may be wanted again tomorrow.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 from torch.func import functional_call
 
@@ -29,6 +30,20 @@ class SeenWeights(WrappingModule, ABC):
         weights = dict(self.backbone.named_parameters())
         mine = {f"backbone.{name}": self.seen(n, weights[name], arrays) for n, name in enumerate(self.names)}
         return functional_call(self.inner, mine, (arrays,))
+
+
+def mask(scores: Tensor, share: float) -> Tensor:
+    """Returns a mask of a matrix: 0 for this share of it, where the scores are lowest, else 1. Of equal scores the
+    first become 0."""
+    count, flat = round(share * scores.numel()), scores.flatten()
+    if not count:
+        return torch.ones_like(scores)
+    highest_gone = flat.kthvalue(count).values
+    kept = flat > highest_gone
+    too_many = len(flat) - count - int(kept.sum())
+    if too_many:  # of the highest that go, the last stay
+        kept[(flat == highest_gone).nonzero()[-too_many:, 0]] = True
+    return kept.to(scores.dtype).view_as(scores)
 
 
 def linear_weights(state: Mapping[str, Tensor]) -> list[str]:
