@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,6 +100,19 @@ def test_faults_are_told_and_kept_out(client: TestClient, folder: Path) -> None:
     assert said.json()["error"] == "texts.0: is empty; write something"
     with pytest.raises(UserError, match="name a run folder"):
         serving_app(str(folder.parent))
+
+
+def test_no_text_is_cut_or_filled_up_by_what_a_tokenizer_file_says(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "told")
+    file = tmp_path / "told" / "tokenizer.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["truncation"] = {"max_length": 6, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    told["padding"] = {"strategy": {"Fixed": 40}, "direction": "Right", "pad_id": 0, "pad_type_id": 0}
+    told["padding"] |= {"pad_token": "[PAD]", "pad_to_multiple_of": None}
+    file.write_text(json.dumps(told), encoding="utf-8")
+    every = 10**6  # more than there are pieces
+    here, there = (MaskedModel.of(load_model(one)).fill(GAPS[1], top=every) for one in (folder, tmp_path / "told"))
+    assert here == there and [len(gap) for gap in here] == [tokenizer_called("characters").vocabulary.size] * 2
 
 
 def test_a_token_is_needed_where_others_can_ask(folder: Path) -> None:

@@ -1,17 +1,23 @@
 """Sentences broken in one place, and what a model that knows the text makes of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from afterbert.base.noise import Noise
+from afterbert.models import LanguageModel
+from afterbert.models.encoder import Encoder
 from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swapped
 from afterbert.probes.minimal_pairs import MinimalPairsProbe
+from afterbert.probes.samples import filled_sentences
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.workflows.closing import broken_figures
 
 SUBJECTS = ["the old man", "a young girl", "my brother", "the black cat", "her friend"]
 VERBS = ["opened", "found", "painted", "carried", "forgot"]
@@ -68,6 +74,20 @@ def test_each_break_changes_one_thing(store):
         assert place > 0
         ranks = neighbours.rank[[ids[place], replaced.ids[place]]]
         assert 1 <= abs(ranks[0] - ranks[1]) <= 3
+
+
+def test_a_model_of_short_rows_is_asked_about_short_sentences(store, monkeypatch):
+    """Else a run would end in an error after all of its training."""
+    kind = Encoder(hidden_size=8, num_attention_heads=2, intermediate_size=8, max_position_embeddings=10)
+    kind = replace(kind, vocab_size=store.vocabulary.size)
+    backbone = kind.build(store.vocabulary).eval()
+    model = LanguageModel(kind, backbone, kind.build_lm_head(backbone).eval(), fills_masks=True)
+    sizes = np.diff(store.split("held_out").sentence_starts)
+    assert sizes.min() <= 7 < sizes.max()
+    assert [figure.count > 0 for figure in broken_figures(model, store)] == [True, True]
+    monkeypatch.setattr("afterbert.probes.samples._SHORTEST", 4)
+    texts = piece_texts(store.tokenizer)
+    assert filled_sentences(model.predict, store.split("held_out"), store.vocabulary, texts, longest=9)
 
 
 def test_pairs_of_pieces_know_the_text_and_chance_does_not(store):

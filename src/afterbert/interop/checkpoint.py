@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from afterbert.base.destination import check_folder, folder_written
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, near_file
 from afterbert.interop.weight_file import write_weights
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
@@ -36,7 +36,9 @@ def load_pickled(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
 
     For the one explicit command `afterbert import-checkpoint`; nothing else reads pickles.
     """
-    size = path.stat().st_size if path.exists() else 0
+    if not path.is_file():
+        raise UserError(f"{path} is no file; {near_file(path, 'name a pickled checkpoint')}")
+    size = path.stat().st_size
     if not 0 < size <= max_bytes:
         raise UserError(f"{path} has {size:,} bytes; a checkpoint of 1 to {max_bytes:,} bytes can be read")
     try:

@@ -100,7 +100,9 @@ class Sentences:
     def read(folder: Path) -> Sentences:
         """Reads what the side files of a folder ask for. Raises UserError for what is not known here."""
         modules = read_json(folder / "modules.json", most=1 << 20)
-        kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+        if not isinstance(modules, list) or not all(isinstance(one, dict) and "path" in one for one in modules):
+            raise UserError(f"{folder / 'modules.json'} is no list of modules, each with a path; download it again")
+        kinds = [str(module.get("type")).rsplit(".", 1)[-1] for module in modules]
         if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
             raise UserError(
                 f"{folder / 'modules.json'} chains {', '.join(kinds)}; only Transformer, Pooling, Normalize are read"
@@ -112,6 +114,10 @@ class Sentences:
         if len(modes) != 1:
             raise UserError(f"{folder} pools in a way that cannot be read here; known: {', '.join(_FLAGS)}")
         cut = read_json_object(folder / "sentence_bert_config.json", most=1 << 20).get("max_seq_length")
+        if not (cut is None or (isinstance(cut, int) and cut > 0)):
+            raise UserError(
+                f"{folder / 'sentence_bert_config.json'} has max_seq_length {cut!r}; must be a whole number"
+            )
         return Sentences(modes[0], len(kinds) == 3, cut)
 
     @torch.no_grad()

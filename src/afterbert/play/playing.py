@@ -23,7 +23,7 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.play.guards import Asked, Guarded, application, asked
-from afterbert.probes.masked_model import MaskedModel
+from afterbert.probes.masked_model import MaskedModel, with_masks
 from afterbert.probes.sentence_encoder import SentenceEncoder
 from afterbert.recipes import resolve
 from afterbert.recipes.files import heading_of
@@ -131,7 +131,7 @@ class PlayModel:
                 masks.append([{"text": self._texts[piece], "share": share} for piece, share in found])
         except UserError as reason:
             note = str(reason)
-        ids = backend.encode(given.text.replace("[MASK]", name)).ids[:_MOST_PIECES]
+        ids = backend.encode(with_masks(given.text, name)).ids[: min(_MOST_PIECES, self.loaded.longest)]
         with torch.inference_mode():
             seen = self._backbone.layers(Inputs(torch.tensor([ids])), attention=True).attention
         layer = len(seen) - 1 if given.layer is None else min(given.layer, len(seen) - 1)

@@ -15,6 +15,11 @@ from afterbert.models import LanguageModel
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 
+def with_masks(text: str, mask: str) -> str:
+    """Returns the text with this in place of a mask, however it is spelled."""
+    return text.replace("[MASK]", mask).replace("<mask>", mask)
+
+
 @dataclass(frozen=True)
 class MaskedModel:
     """The view of a model that fills in masks, in evaluation mode."""
@@ -47,12 +52,7 @@ class MaskedModel:
 
     def unmasked(self, text: str) -> str:
         """Returns the text without its masks."""
-        return self._with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")
-
-    @staticmethod
-    def _with_masks(text: str, mask: str) -> str:
-        """The text with this in place of a mask, however it is spelled."""
-        return text.replace("[MASK]", mask).replace("<mask>", mask)
+        return with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Returns logits [N, V] at the chosen places of a batch."""
@@ -77,7 +77,7 @@ class MaskedModel:
         device = next(self.language_model.backbone.parameters()).device
         with torch.inference_mode():
             logits = self.predict({name: one.to(device) for name, one in asked.items()})
-            chances, pieces = logits.float().softmax(-1).topk(top)
+            chances, pieces = logits.float().softmax(-1).topk(min(top, logits.shape[-1]))
         name = self.tokenizer.backend.id_to_token
         guesses = [[(name(p) or "", c) for c, p in zip(*row)] for row in zip(chances.tolist(), pieces.tolist())]
         gaps = iter(guesses)
@@ -86,7 +86,7 @@ class MaskedModel:
     def _asked(self, text: str) -> list[int]:
         """The pieces of a text. Raises UserError if there are too many, or no mask."""
         mask = self.tokenizer.settings["mask_token"]
-        ids = list(self.tokenizer.backend.encode(self._with_masks(text, mask)).ids)
+        ids = list(self.tokenizer.backend.encode(with_masks(text, mask)).ids)
         if len(ids) > self.loaded.longest:
             raise UserError(
                 f"the text has {len(ids)} pieces, the model reads at most {self.loaded.longest}; shorten it"

@@ -88,11 +88,15 @@ class MinimalPairsProbe:
         )
 
 
+def room_for_text(frame: Frame, longest: int) -> int:
+    """Returns how many pieces of a text are read in a row of `longest`: the special pieces around it count, and the one
+    with which an encoder-decoder begins to write."""
+    return longest - len(frame.before) - len(frame.behind) - 1
+
+
 def short_enough(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, *, longest: int) -> list[int]:
-    """Returns the numbers of the pairs that a model with rows of at most `longest` pieces can read. The special pieces
-    around a sentence count, and the one with which an encoder-decoder begins to write."""
-    frame = Frame.of(tokenizer)
-    room = longest - len(frame.before) - len(frame.behind) - 1
+    """Returns the numbers of the pairs that a model with rows of at most `longest` pieces can read."""
+    room = room_for_text(Frame.of(tokenizer), longest)
     fits = {
         sentence: len(TextPieces.of(sentence, tokenizer).ids) <= room
         for sentence in {s for pair in pairs for s in pair}

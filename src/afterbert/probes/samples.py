@@ -32,14 +32,16 @@ def filled_sentences(
     vocabulary: Vocabulary,
     piece_texts: Sequence[str],
     *,
+    longest: int,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, list[dict]]]:
     """Returns held-out sentences of a readable length, from all over the split, with about 15% of their words masked.
 
-    predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye.
+    predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye. longest:
+    pieces that the model reads at most.
     """
     sizes = np.diff(split.sentence_starts)
-    readable = np.flatnonzero((sizes >= _SHORTEST) & (sizes <= _LONGEST))
+    readable = np.flatnonzero((sizes >= _SHORTEST) & (sizes <= min(_LONGEST, longest - 2)))
     if len(readable) == 0:
         return []
     taken = readable[np.unique(np.linspace(0, len(readable) - 1, _COUNT).astype(int))]

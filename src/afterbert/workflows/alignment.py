@@ -16,6 +16,7 @@ from afterbert.probes.alignment import Measure, found_both_ways, linear_cka, nor
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
+from afterbert.probes.minimal_pairs import room_for_text
 from afterbert.probes.translations import translations
 from afterbert.text.languages import check_code
 from afterbert.text.pieces.frame import Frame
@@ -186,7 +187,8 @@ def parallel_figure(model: FrozenModel, file: str, *, most: int = 1000) -> Figur
     known = model.architecture.languages
     told = [known.index(code) if code in known else None for code in codes or ()] or [None, None]
     sides = [replace(model, language=number) for number in told]
-    readings = [ReadTexts.of([pair[n] for pair in pairs], model, length=128) for n in (0, 1)]
+    length = min(128, model.architecture.max_position_embeddings)
+    readings = [ReadTexts.of([pair[n] for pair in pairs], model, length=length) for n in (0, 1)]
     return _best_found(f"sentences found of {Path(file).name}", sides, readings)
 
 
@@ -196,12 +198,12 @@ def mirrored_figure(model: FrozenModel, split: Split, *, most: int = 500) -> Fig
     codes = model.architecture.languages
     if not model.architecture.is_routed or not codes[1].startswith(f"{codes[0]}-"):
         return None
-    sizes = np.diff(split.sentence_starts)
-    some = np.flatnonzero((sizes >= 6) & (sizes <= 60))
+    frame, starts = Frame.of(model.tokenizer), split.sentence_starts
+    sizes, room = np.diff(starts), room_for_text(frame, model.architecture.max_position_embeddings)
+    some = np.flatnonzero((sizes >= 6) & (sizes <= min(60, room)))
     some = some[np.unique(np.linspace(0, len(some) - 1, most).astype(int))] if len(some) else some
     if len(some) < _FEWEST:
         return None
-    frame, starts = Frame.of(model.tokenizer), split.sentence_starts
     rows = [[*frame.before, *split.pieces(np.arange(starts[n], starts[n + 1])).tolist(), *frame.behind] for n in some]
     sides = [replace(model, language=number) for number in (0, 1)]
     return _best_found("mirrored sentences found", sides, [ReadTexts(rows, [])] * 2)

@@ -29,7 +29,7 @@ from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
-from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, room_for_text, short_enough
 from afterbert.probes.missing_word import MissingWord
 from afterbert.probes.readings import reading_of
 from afterbert.text.pieces.frame import Frame
@@ -126,16 +126,17 @@ def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
     is_blind = architecture.is_encoder and not language_model.fills_masks
     if split.num_pieces == 0 or not knows or lacks_mark or is_blind or architecture.languages:
         return []
-    texts = piece_texts(store.tokenizer)
+    texts, frame, asked = piece_texts(store.tokenizer), Frame.of(store.tokenizer), BrokenSentences()
+    asked = replace(asked, longest=min(asked.longest, room_for_text(frame, architecture.max_position_embeddings)))
     is_word = np.array([text.strip().isalpha() for text in texts], dtype=bool)
     is_word[list(vocabulary.special_ids)] = False
-    return BrokenSentences()(
+    return asked(
         language_model.predict,
         MinimalPairsProbe(reading=reading),
         split,
         store.split("train"),
         vocabulary,
-        Frame.of(store.tokenizer),
+        frame,
         is_word=is_word,
         device=device_of(language_model.backbone),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from afterbert.base.config import build
+from afterbert.base.tree import Node
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.token_store.mixture import is_store, open_store
@@ -47,9 +49,10 @@ def evaluate_on_texts(
     of pieces masked; length: pieces a row; max_rows: rows asked about; reading: how texts are read. Raises UserError.
     """
     reading = reading or TextOptions()
+    asked = {"rate": rate, "length": min(length, model.loaded.longest), "max_rows": max_rows}
+    question = build(MaskedPrediction, Node({name: Node(one, name) for name, one in asked.items()}, "evaluate"))
     with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
         unknown = check_known(store, reading.max_unknown, whose="the texts", remedy=_OTHER_MODEL)
-        question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
         summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
     untold = model.loaded.without_language if is_told_none else ""

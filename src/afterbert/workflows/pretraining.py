@@ -208,8 +208,11 @@ def finish(
     found = module.language_model
     if found is not None and fills_masks(module, store) and split.name == "held_out":
         device, question = device_of(module), MaskedPrediction(length=recipe.length)
+        longest = found.architecture.max_position_embeddings
         evaluation |= question.of_store(module.name_pieces, store, split, device=device) | {"asked": found.said}
-        samples["filled"] = filled_sentences(module.name_pieces, split, store.vocabulary, texts, device=device)
+        samples["filled"] = filled_sentences(
+            module.name_pieces, split, store.vocabulary, texts, longest=longest, device=device
+        )
     asked = closing_figures_without_training(
         recipe.model, module.backbone, module.language_model, store, closing or Closing()
     )

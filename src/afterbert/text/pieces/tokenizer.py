@@ -68,26 +68,27 @@ class Tokenizer:
 
     @cached_property
     def backend(self) -> tokenizers.Tokenizer:
-        """The library's object, as the file says: special tokens in a text become special pieces."""
-        return tokenizers.Tokenizer.from_str(self.file)
-
-    @cached_property
-    def plain(self) -> tokenizers.Tokenizer:
-        """The library's object for running text: what looks like a special token is text, nothing is added,
-        cut or filled up."""
+        """The library's object: special tokens in a text become special pieces, which are put around it too. Nothing
+        is cut or filled up, whatever the file says."""
         backend = tokenizers.Tokenizer.from_str(self.file)
-        backend.encode_special_tokens = True
         backend.no_truncation()
         backend.no_padding()
         if getattr(backend.model, "dropout", None):
             backend.model.dropout = None
         return backend
 
+    @cached_property
+    def plain(self) -> tokenizers.Tokenizer:
+        """The same for running text: what looks like a special token is text."""
+        backend = replace(self).backend
+        backend.encode_special_tokens = True
+        return backend
+
     @property
     def content(self) -> dict[str, Any]:
         """The parts of `tokenizer.json` as the library writes them: each with its `type`, which it does not ask of
         files."""
-        found: dict[str, Any] = json.loads(self.backend.to_str())
+        found: dict[str, Any] = json.loads(tokenizers.Tokenizer.from_str(self.file).to_str())
         return found
 
     @cached_property
