@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from afterbert.report.chart import Curve, draw, smoothed, thin, ticks
+from afterbert.report.chart import Curve, draw, series_key, smoothed, thin, ticks
 
 ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
@@ -76,3 +76,22 @@ def test_thinning_keeps_lowest_and_highest(count):
     assert len(xs) <= 480
     assert (kept.min(), kept.max()) == (ys.min(), ys.max())
     np.testing.assert_array_equal(kept, ys[xs])
+
+
+def test_a_chart_is_told_in_words_by_what_its_points_are_called():
+    ys = np.array([0.5, np.nan, 2.0])
+    charts = [
+        draw("a", [Curve("a", np.array([0.0, 1.0, 2.0]), ys, labels=labels)], x_title=x_title)
+        for x_title, labels in (
+            ("optimizer step", ()),
+            ("tokens read", ()),
+            ("layer", ("layer 0", "layer 1", "layer 2")),
+        )
+    ]
+    said = [chart.summary for chart in charts if chart is not None]
+    assert said == ["a: 0.5 at step 0, 2 at step 2", "a: 0.5 at tokens read 0, 2 at tokens read 2",
+                    "a: 0.5 at layer 0, 2 at layer 2"]  # fmt: skip
+
+
+def test_colours_come_again_after_the_last():
+    assert [number for number, _ in series_key("abcdefghij")] == [1, 2, 3, 4, 5, 6, 7, 8, 1, 2]

@@ -6,9 +6,10 @@ Planes are the annotations that masking needs and that the ids have lost (`word_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,18 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     begins = starts_of(lengths)
     found = np.repeat(starts - begins[:-1], lengths)
     found += np.arange(begins[-1])
+    return found
+
+
+def filled_up(rows: Sequence[Any], fill: int) -> np.ndarray:
+    """Returns int64 [B, T] from rows of whole numbers of their own lengths, filled up on the right.
+
+    >>> filled_up([[1, 2, 3], [4]], 0).tolist()
+    [[1, 2, 3], [4, 0, 0]]
+    """
+    found = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
+    for line, row in zip(found, rows):
+        line[: len(row)] = row
     return found
 
 

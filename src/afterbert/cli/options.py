@@ -174,7 +174,19 @@ def given_options(context: typer.Context) -> list[str]:
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def share_of(written: str, option: str) -> float:
+def model_or_newest(model: str | None) -> str:
+    """Returns the model named; without one that of the run which finished last, and tells so. Raises UserError."""
+    if model is not None:
+        return model
+    from afterbert.api.terminal import console, safe
+    from afterbert.workflows.run_folders import newest_model
+
+    found = str(newest_model())
+    console.print(f"model: {safe(found)} (the newest finished run; --model names another)")
+    return found
+
+
+def share_of(written: str, option: str, such_as: str = "98%") -> float:
     """Returns a share from how people write it. Raises UserError.
 
     >>> share_of("98%", "--at-least"), share_of("0.98", "--at-least")
@@ -184,4 +196,4 @@ def share_of(written: str, option: str) -> float:
     try:
         return float(number) / (100 if is_percent else 1)
     except ValueError:
-        raise UserError(f"{option} is '{written}'; write a share such as 98%") from None
+        raise UserError(f"{option} is '{written}'; write a share such as {such_as}") from None

@@ -1,7 +1,7 @@
 """Our model as a Hugging Face folder that transformers loads without any code of ours."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import copy_whole, write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Family, family_for
+from afterbert.interop.families import Family
 from afterbert.interop.heads import tensors_of
 from afterbert.interop.own import Own
 from afterbert.interop.task_class import Answering, TaskClass
 from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_size
 from afterbert.interop.weight_file import write_weights
 from afterbert.interop.weights import Weight
-from afterbert.interop.written_out import multiply_out, without_factorization
+from afterbert.interop.written_out import expressible, multiply_out
 from afterbert.models import Architecture, LanguageModel
 
 # What a tokenizer may consist of besides tokenizer.json and its config.
@@ -50,7 +50,7 @@ def export_folder(
     or when the tokenizer does not fit.
     """
     try:
-        family, written = _expressible(architecture, vocabulary, heads, family)
+        family, written = expressible(architecture, vocabulary, heads, family)
     except UserError:
         if not or_own or family is not None:
             raise
@@ -75,10 +75,8 @@ def export_folder(
     config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
-        settings: dict[str, Any] = {"model_input_names": list(family.model_input_names), **sides}
-        if longest is not None:
-            settings["model_max_length"] = min(longest, architecture.max_position_embeddings)
-        write_tokenizer(out, tokenizer, architecture, vocabulary, settings)
+        settings = {"model_input_names": list(family.model_input_names), **sides}
+        write_tokenizer(out, tokenizer, architecture, vocabulary, settings, longest=longest)
     beside_it = None if tokenizer is None else out / "tokenizer.json"
     write_weights(out / "model.safetensors", tensors, digests_as_metadata(tensors, beside_it))
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
@@ -90,44 +88,11 @@ def export_beside(
 ) -> None:
     """Writes a language model that was trained beside another in a folder of its own: in the other's family if that
     computes exactly this, else in any, else in our own layout."""
-    heads = {"lm_head": model.lm_head}
-    for family in (like, None):
-        try:
-            export_folder(
-                out,
-                model.architecture,
-                model.backbone,
-                heads,
-                vocabulary=vocabulary,
-                tokenizer=tokenizer,
-                family=family,
-                or_own=family is None,
-            )
-            return
-        except UserError:
-            if family is None:
-                raise
-
-
-def _expressible(
-    architecture: Architecture, vocabulary: Vocabulary, heads: Collection[str], family: Family | None
-) -> tuple[Family, Architecture]:
-    """The family and what is written in its form: the architecture, or it with its factorization multiplied
-    out. Raises UserError."""
-
-    def fit(candidate: Architecture) -> Family:
-        if family is None:
-            return family_for(candidate, vocabulary, heads=heads)
-        family.express(candidate, vocabulary)
-        return family
-
+    parts: Any = (out, model.architecture, model.backbone, {"lm_head": model.lm_head})
     try:
-        return fit(architecture), architecture
+        export_folder(*parts, vocabulary=vocabulary, tokenizer=tokenizer, family=like)
     except UserError:
-        plain = without_factorization(architecture)
-        if plain is None:
-            raise
-        return fit(plain), plain
+        export_folder(*parts, vocabulary=vocabulary, tokenizer=tokenizer, or_own=True)
 
 
 def class_for(family: Family, architecture: Architecture, answering: Answering) -> TaskClass:
@@ -167,13 +132,20 @@ def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_tokenizer(
-    out: Path, tokenizer: Path, architecture: Architecture, vocabulary: Vocabulary, settings: Mapping[str, Any]
+    out: Path,
+    tokenizer: Path,
+    architecture: Architecture,
+    vocabulary: Vocabulary,
+    settings: Mapping[str, Any],
+    *,
+    longest: int | None = None,
 ) -> None:
     """Copies the tokenizer's files and makes its config say what the model takes and which pieces are special.
-    settings: `model_input_names`, and what else of its config the model decides. Raises UserError if it has more pieces
-    than the model's table has rows."""
+    settings: `model_input_names`, and what else of its config the model decides. longest: pieces at which it is told to
+    cut, where the model reads more. Raises UserError if it has more pieces than the model's table has rows."""
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
     size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
+    most = architecture.max_position_embeddings
     if size > rows:
         raise UserError(f"{file} has {size} pieces, but the model's table only {rows}; they do not belong together")
     for name in ("tokenizer.json", *_TOKENIZER_FILES):
@@ -184,7 +156,7 @@ def write_tokenizer(
     config = read_json_object(given, most=1 << 20) if given.exists() else {"tokenizer_class": "PreTrainedTokenizerFast"}
     config.pop("auto_map", None)
     config |= {
-        "model_max_length": architecture.max_position_embeddings,
+        "model_max_length": min(longest or most, most),
         "clean_up_tokenization_spaces": False,
         **settings,
         **_special_pieces(file, vocabulary),

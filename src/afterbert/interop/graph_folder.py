@@ -99,11 +99,8 @@ def write_graph(out: Path, model: LoadedModel, graph: Graph, *, longest: int | N
     UserError."""
     assert model.folder is not None, "a loaded model has a tokenizer"
     out.mkdir(parents=True, exist_ok=True)
-    names = ["input_ids", "attention_mask"] + ["token_type_ids"] * model.architecture.has_segments
-    said: dict[str, Any] = {"model_input_names": names}
-    if longest is not None:
-        said["model_max_length"] = min(longest, model.longest)
-    write_tokenizer(out, model.folder, model.architecture, model.tokenizer.vocabulary, said)
+    said = {"model_input_names": ["input_ids", "attention_mask"] + ["token_type_ids"] * model.architecture.has_segments}
+    write_tokenizer(out, model.folder, model.architecture, model.tokenizer.vocabulary, said, longest=longest)
     plain = to_plain(replace(cast(Any, model.architecture), vocab_size=None))
     told = {
         "architecture": plain,

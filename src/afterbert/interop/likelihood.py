@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from afterbert.base.rows import filled_up
+
 #: A batch's arrays -> logits [N, V] at its `chosen` places; see `models.LanguageModel.predict`.
 Predict = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -85,7 +87,7 @@ def _joined(questions: Sequence[Question], *, pad: int) -> tuple[dict[str, np.nd
     row = np.concatenate([np.array(one.row) + at for one, at in zip(questions, first)])
     place = np.concatenate([one.place for one in questions])
     arrays = {
-        "input_ids": _filled(rows, pad),
+        "input_ids": filled_up(rows, pad),
         "visible_lengths": np.array([len(one) for one in rows]),
         "target_ids": np.concatenate([one.target_ids for one in questions]),
     }
@@ -93,20 +95,12 @@ def _joined(questions: Sequence[Question], *, pad: int) -> tuple[dict[str, np.nd
     written = [one for question in questions for one in question.written]
     ranks = [one for question in questions for one in question.ranks]
     if written:
-        arrays["decoder_input_ids"] = _filled(written, pad)
+        arrays["decoder_input_ids"] = filled_up(written, pad)
         width = arrays["decoder_input_ids"].shape[1]
     if ranks:
         # The query stream runs at the asked places only: one in each row.
         assert np.array_equal(row, np.arange(len(rows)))
-        arrays |= {"visible_rank": _filled(ranks, 3), "query_positions": place[:, None]}
+        arrays |= {"visible_rank": filled_up(ranks, 3), "query_positions": place[:, None]}
         width, place = 1, np.zeros_like(place)
     arrays["chosen"] = row * width + place
     return arrays, np.repeat(np.arange(len(questions)), [len(one.row) for one in questions])
-
-
-def _filled(rows: Sequence[np.ndarray], fill: int) -> np.ndarray:
-    """int64 [B, T] from rows of their own lengths."""
-    found = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
-    for line, row in zip(found, rows):
-        line[: len(row)] = row
-    return found

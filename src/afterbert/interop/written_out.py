@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from afterbert.base.errors import UserError
 from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Family
+from afterbert.interop.families import Family, family_for
 from afterbert.models import Architecture
 from afterbert.models.parts.assembled import Assembled
 from afterbert.nn.position_embeddings.learned import Learned
@@ -32,6 +33,27 @@ def without_factorization(architecture: Architecture) -> Architecture | None:
     return changed
 
 
+def expressible(
+    architecture: Architecture, vocabulary: Vocabulary, heads: Collection[str], family: Family | None
+) -> tuple[Family, Architecture]:
+    """Returns the family and what is written in its form: the architecture, or it with its factorization multiplied
+    out. Raises UserError."""
+
+    def fit(candidate: Architecture) -> Family:
+        if family is None:
+            return family_for(candidate, vocabulary, heads=heads)
+        family.express(candidate, vocabulary)
+        return family
+
+    try:
+        return fit(architecture), architecture
+    except UserError:
+        plain = without_factorization(architecture)
+        if plain is None:
+            raise
+        return fit(plain), plain
+
+
 def multiply_out(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns the tensors of the architecture that `without_factorization` gives."""
     widen = ours[_WIDEN]
@@ -48,16 +70,10 @@ def export_notes(architecture: Architecture, family: Family, vocabulary: Vocabul
     length, and how large that is."""
     notes = []
     size = (folder / "model.safetensors").stat().st_size
-    written = without_factorization(architecture)
-    try:
-        config = family.express(architecture, vocabulary)
-        written = None
-    except ValueError:
-        assert written is not None
-        config = family.express(written, vocabulary)
-    if written is not None:
+    _, written = expressible(architecture, vocabulary, (), family)
+    if written is not architecture:
         notes.append("the factorized embedding is multiplied out into tables of full width")
-    used = Counter(line.ours for line in family.weights(config, written or architecture) if line.ours)
+    used = Counter(line.ours for line in family.weights(family.express(written, vocabulary), written) if line.ours)
     copies = max(used.values())
     if copies > 1:
         notes.append(f"layers that share their weights are written out, up to {copies} times")

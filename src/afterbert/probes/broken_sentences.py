@@ -128,9 +128,8 @@ def _swapped(sentence: _Sentence, noise: Noise) -> TextPieces | None:
     if not fitting:
         return None
     at = sentence.drawn(fitting, noise)
-    order = np.concatenate([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
-    sizes = [len(places) for places in (*words[:at], words[at + 1], words[at], *words[at + 2 :])]
-    return TextPieces(ids[order], np.repeat(np.arange(len(words)), sizes))
+    swapped = [*words[:at], words[at + 1], words[at], *words[at + 2 :]]
+    return TextPieces(ids[np.concatenate(swapped)], np.repeat(np.arange(len(words)), [*map(len, swapped)]))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.numbers import Count, CountFromZero, Positive
+from afterbert.base.rows import filled_up
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.visibility import PaddedVisibility
@@ -62,9 +63,7 @@ class FrozenModel:
             width = len(rows[order[-1]])
             many = max(1, pieces_at_once // width)
             some, order = order[-many:], order[:-many]
-            ids = np.full((len(some), width), pad, dtype=np.int64)
-            for line, number in zip(ids, some):
-                line[: len(rows[number])] = rows[number]
+            ids = filled_up([rows[number] for number in some], pad)
             lengths = torch.tensor([len(rows[number]) for number in some], device=device)
             yield some, torch.as_tensor(ids, device=device), lengths
 

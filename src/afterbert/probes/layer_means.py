@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from afterbert.base.rows import filled_up
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.word_index import word_places
 
@@ -78,10 +79,7 @@ def layer_means(model: FrozenModel, reading: ReadTexts, groups: Mapping[str, Gro
         with torch.inference_mode():
             states = torch.stack([one.float().cpu() for one in model.all_states(ids, lengths)])
         for name, one in groups.items():
-            of = np.full(ids.shape, NONE)
-            for line, number in zip(of, numbers):
-                line[: len(one.of[number])] = one.of[number]
-            flat = torch.as_tensor(of.ravel())
+            flat = torch.as_tensor(filled_up([one.of[number] for number in numbers], NONE).ravel())
             kept = flat != NONE
             sums[name].index_add_(1, flat[kept], states.flatten(1, 2)[:, kept])
     sizes = {

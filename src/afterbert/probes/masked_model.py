@@ -10,6 +10,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
+from afterbert.base.rows import filled_up
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import LanguageModel
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -66,9 +67,7 @@ class MaskedModel:
         """Fills the blanks of several texts in one pass, as `fill` does of one."""
         rows = [self._asked(text) for text in texts]
         lengths, vocabulary = [len(row) for row in rows], self.tokenizer.vocabulary
-        ids = torch.full((len(rows), max(lengths)), vocabulary.pad or 0)
-        for row, known in zip(ids, rows):
-            row[: len(known)] = torch.tensor(known)
+        ids = torch.as_tensor(filled_up(rows, vocabulary.pad or 0))
         is_read = torch.arange(ids.shape[1]) < torch.tensor(lengths)[:, None]
         is_mask = (ids == vocabulary.mask) & is_read
         asked = {"input_ids": ids, "chosen": is_mask.flatten().nonzero()[:, 0]}

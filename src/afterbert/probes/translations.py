@@ -30,7 +30,7 @@ def translations(left: Sequence[str], right: Sequence[str], *, least: int = 4) -
     np.maximum.at(best_one, both.row, dice)
     np.maximum.at(best_other, both.col, dice)
     is_pair = (dice >= _LIKELY) & (both.data >= least) & (dice == best_one[both.row]) & (dice == best_other[both.col])
-    words = [sorted(index.vocabulary, key=index.vocabulary.__getitem__) for index in (one, other)]
+    words = [[*index.vocabulary] for index in (one, other)]
     pairs = [
         (-score, words[0][row], words[1][col])
         for score, row, col in zip(dice[is_pair], both.row[is_pair], both.col[is_pair])

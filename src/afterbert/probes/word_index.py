@@ -51,7 +51,8 @@ def word_places(text: str) -> list[tuple[str, int, int]]:
 
 @dataclass(frozen=True)
 class WordIndex:
-    """weights: float32 [N, V], sparse by column, of N texts and V words; vocabulary: word -> column."""
+    """weights: float32 [N, V], sparse by column, of N texts and V words; vocabulary: word -> column, in their
+    order."""
 
     weights: Any
     vocabulary: dict[str, int]
@@ -93,8 +94,7 @@ class WordIndex:
         from scipy import sparse
 
         sparse.save_npz(folder / "words.npz", self.weights)
-        listed = sorted(self.vocabulary, key=self.vocabulary.__getitem__)
-        (folder / "words.json").write_text(json.dumps(listed, ensure_ascii=False), encoding="utf-8")
+        (folder / "words.json").write_text(json.dumps([*self.vocabulary], ensure_ascii=False), encoding="utf-8")
 
     @staticmethod
     def read(folder: Path) -> WordIndex:

@@ -4,7 +4,7 @@ Nothing here is a picture library: the lines take their colours from the page, s
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -155,10 +155,10 @@ def draw(
         x_title=x_title,
         x_ticks=x.marks(5, write_x or (figures.count if x_end < 100_000 else figures.large)),
         y_ticks=y_ticks,
-        traces=tuple(_trace(curve, x, y, write) for curve in curves),
+        traces=tuple(_trace(curve, x, y, write, _names(curve, x_title)) for curve in curves),
         levels=_levels(levels, y, write),
         alarms=tuple(np.round(x(np.unique(alarms)), 1).tolist()) if alarms is not None and len(alarms) else (),
-        summary=_summary(title, curves[-1], write),
+        summary=_summary(title, curves[-1], write, _names(curves[-1], x_title)),
         note=" ".join(part for part in (cut, note) if part),
     )
 
@@ -234,9 +234,18 @@ def _y_range(low: float, high: float, levels: list[float], starts_at_zero: bool)
     return low - room, high + room
 
 
-def _trace(curve: Curve, x: Scale, y: Scale, write: Callable[[float], str]) -> Trace:
+def series_key(names: Iterable[str]) -> tuple[tuple[int, str], ...]:
+    """Returns (number of a line's colour, what it is) for each; after the last colour they come again."""
+    return tuple((number % len(SERIES) + 1, name) for number, name in enumerate(names))
+
+
+def _names(curve: Curve, x_title: str) -> Sequence[str]:
+    """What each point is called."""
+    return curve.labels or [f"{x_title.removeprefix('optimizer ')} {figures.count(x)}" for x in curve.xs]
+
+
+def _trace(curve: Curve, x: Scale, y: Scale, write: Callable[[float], str], names: Sequence[str]) -> Trace:
     at_x, at_y = x(curve.xs), y(np.clip(curve.ys, y.low, y.high))
-    names = curve.labels or [f"step {figures.count(step)}" for step in curve.xs]
     dots = tuple(
         Dot(round(float(px), 1), round(float(py), 1), f"{name}: {write(float(value))}")
         for px, py, name, value in zip(at_x, at_y, names, curve.ys)
@@ -273,10 +282,7 @@ def _levels(levels: Sequence[tuple[str, float]], y: Scale, write: Callable[[floa
     return tuple(marks)
 
 
-def _summary(title: str, curve: Curve, write: Callable[[float], str]) -> str:
+def _summary(title: str, curve: Curve, write: Callable[[float], str], names: Sequence[str]) -> str:
     finite = np.flatnonzero(np.isfinite(curve.ys))
-    first, last = finite[0], finite[-1]
-    return (
-        f"{title}: {write(float(curve.ys[first]))} at step {figures.count(float(curve.xs[first]))}, "
-        f"{write(float(curve.ys[last]))} at step {figures.count(float(curve.xs[last]))}"
-    )
+    told = [f"{write(float(curve.ys[at]))} at {names[at]}" for at in (finite[0], finite[-1])]
+    return f"{title}: {', '.join(told)}"

@@ -13,7 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.plugins import find, names
 from afterbert.recipes.recipe import resolve
 from afterbert.report import figures, summary
-from afterbert.report.chart import SERIES, Chart, Curve, draw
+from afterbert.report.chart import SERIES, Chart, Curve, draw, series_key
 from afterbert.report.grid import Grid
 from afterbert.report.run_record import RunRecord, read_run
 from afterbert.report.sectioned import Section, SectionedPage
@@ -44,7 +44,7 @@ def comparison_of(folders: Sequence[Path]) -> SectionedPage:
         sections=(
             _differing(records, first),
             Section("Figures", _FIGURES, _figure_grid(list(records), found)),
-            Section("Curves", charts=_curves(records), key=tuple(enumerate(records, start=1))),
+            Section("Curves", charts=_curves(records), key=series_key(records)),
             _costs(records),
         ),
     )
@@ -139,26 +139,24 @@ def _value(value: Any) -> str:
 
 def _curves(records: Mapping[str, RunRecord]) -> tuple[Chart | None, ...]:
     """Masked accuracy of those that are asked it; the loss of those that share its meaning, else of each by itself."""
-    charts = [
-        draw("held-out masked accuracy", _held_out(records, summary.HEADLINE), write=figures.percent, x_title="step")
-    ]
+    styles = {name: SERIES[number % len(SERIES)] for number, name in enumerate(records)}
+    accuracies = _held_out(records, summary.HEADLINE, styles)
+    charts = [draw("held-out masked accuracy", accuracies, write=figures.percent, x_title="step")]
     kinds: dict[tuple[str, str], dict[str, RunRecord]] = {}
     for name, one in records.items():
         kinds.setdefault((one.named.loss.title, one.named.loss.unit), {})[name] = one
     for (title, unit), group in kinds.items():
-        numbers = {name: list(records).index(name) for name in group}
-        charts.append(draw(f"held out: {title} ({unit})", _held_out(group, "loss", numbers), x_title="step"))
+        charts.append(draw(f"held out: {title} ({unit})", _held_out(group, "loss", styles), x_title="step"))
     return tuple(charts)
 
 
-def _held_out(records: Mapping[str, RunRecord], key: str, numbers: Mapping[str, int] | None = None) -> list[Curve]:
+def _held_out(records: Mapping[str, RunRecord], key: str, styles: Mapping[str, str]) -> list[Curve]:
     curves = []
-    for place, (name, one) in enumerate(records.items()):
+    for name, one in records.items():
         points = [(e.step, e.measures[key]) for e in one.metrics.evaluations if key in e.measures]
         if points:
             xs, ys = np.array(points).T
-            number = numbers[name] if numbers else place
-            curves.append(Curve(name, xs, ys, style=SERIES[number % len(SERIES)]))
+            curves.append(Curve(name, xs, ys, style=styles[name]))
     return curves
 
 

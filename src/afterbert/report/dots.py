@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afterbert.report.chart import Dot, Mark, Scale
+from afterbert.report.chart import Dot, Mark, Scale, series_key
 
 _WIDTH, _ROW, _TOP, _BOTTOM, _SIDE = 440, 40, 8, 34, 16
 
@@ -43,14 +43,14 @@ def draw_dots(title: str, values: Mapping[str, Sequence[float]], *, write: Calla
     height = _TOP + _ROW * len(values) + _BOTTOM
     x = Scale(float(every.min()) - room, float(every.max()) + room, _SIDE, _WIDTH - _SIDE)
     rows = []
-    for number, (name, own) in enumerate(values.items()):
+    for number, ((colour, name), own) in enumerate(zip(series_key(values), values.values())):
         y = _TOP + _ROW * number + 28
         dots = tuple(
             Dot(round(float(x(np.array(value))), 1), y, f"seed {seed}: {write(value)}")
             for seed, value in enumerate(own)
         )
         mean = float(np.mean(own))
-        rows.append(DotRow(f"{name}  {write(mean)}", y, round(float(x(np.array(mean))), 1), dots, number % 8 + 1))
+        rows.append(DotRow(f"{name}  {write(mean)}", y, round(float(x(np.array(mean))), 1), dots, colour))
     means = ", ".join(f"{name} {write(float(np.mean(own)))}" for name, own in values.items())
     return DotChart(
         title, _WIDTH, height, _SIDE, _WIDTH - _SIDE, height - _BOTTOM, x.marks(5, write), tuple(rows),

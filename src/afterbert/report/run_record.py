@@ -280,7 +280,6 @@ def read_run(folder: Path) -> RunRecord:
         raise UserError(f"{folder} is a file, not a run folder; name the folder a run was written to")
     if not is_run(folder):
         raise UserError(f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is")
-    samples = _read(folder / "samples.json", Samples)
     return RunRecord(
         folder=folder,
         name=folder.resolve().name,
@@ -291,7 +290,7 @@ def read_run(folder: Path) -> RunRecord:
         measured=_read(folder / "evaluation.json", MeasuredRecord),
         named=_read(folder / "figures.json", FigureNames),
         statistics=_read(folder / "statistics.json", dict[str, Any]),
-        samples=samples,
+        samples=_read(folder / "samples.json", Samples),
         gallery=_read(folder / "tasks.json", Gallery),
         mixture=_read(folder / "mixture.json", MixtureRecord),
         addition=_read(folder / "languages.json", AddedRecord),

@@ -8,7 +8,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
 from afterbert.base.run_files import RUN_FILES
-from afterbert.interop.auto_class import auto_class
+from afterbert.interop.auto_class import auto_class, is_own
 from afterbert.report import figures, summary
 from afterbert.report.curves import curves_of
 from afterbert.report.gallery import drawn, hung
@@ -94,7 +94,7 @@ def entries_of(folder: Path) -> tuple[Entry, ...]:
 
 
 def loading(folder: Path) -> tuple[str, ...]:
-    """Returns three lines of Python that load the model; empty if there is none yet."""
+    """Returns the lines of Python that load the model; empty if there is none yet."""
     if not (folder / "model" / "config.json").is_file():
         return ()
     cls = auto_class(folder / "model")
@@ -102,6 +102,7 @@ def loading(folder: Path) -> tuple[str, ...]:
     place = folder if not folder.is_absolute() else Path(folder.name)
     path = str((place if place.name else Path(folder.resolve().name)) / "model")
     return (
+        *(["import afterbert"] if is_own(folder / "model") else []),
         f"from transformers import {cls}, AutoTokenizer",
         f"tokenizer = AutoTokenizer.from_pretrained({path!r})",
         f"model = {cls}.from_pretrained({path!r})",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from afterbert.report import figures
-from afterbert.report.chart import SERIES, Chart, Curve, draw
+from afterbert.report.chart import SERIES, Chart, Curve, draw, series_key
 from afterbert.report.dots import draw_dots
 from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Link, Section, SectionedPage
@@ -186,12 +186,11 @@ def _curves(found: StudyResults) -> Section:
         if len(points) > 1
     ]
     chart: Chart | None = draw("held-out text in training", curves, x_title="tokens read")
-    key = tuple((number % len(SERIES) + 1, name) for number, name in enumerate(found.arms))
     words = (
         "Masked accuracy of each seed where the arms can be asked it, else each arm's own loss, which others do not "
         "share.",
     )
-    return Section("Curves", words, charts=(chart,), key=key)
+    return Section("Curves", words, charts=(chart,), key=series_key(found.arms))
 
 
 def _cost(found: StudyResults) -> Section:

@@ -302,7 +302,7 @@ def languages_in_words(record: RunRecord) -> Grid | None:
     if not after:
         told = record.measured.languages.items()
         names = ("bits_per_byte", "masked_accuracy")
-        rows = [(code or "none told", *(figures.number(one.get(name)) for name in names)) for code, one in told]
+        rows = [(code or "none told", *(measure_value(name, one.get(name)) for name in names)) for code, one in told]
         return Grid("By language", ("language", "bits per byte", "masked accuracy"), tuple(rows)) if rows else None
     rows = []
     for code in sorted(after, key=lambda code: (code != record.addition.added, code)):

@@ -17,7 +17,7 @@ _MISTAKES, _LONGEST_TEXT = 10, 200
 def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
     """Returns tables of a results.json that lies in `folder`, beside the runs of its seeds."""
     grids = [metrics_grid(results)]
-    for task, split, found in _splits(results):
+    for task, split, found in splits_of(results):
         of = f"{task} {split}"
         if found.get("by_class"):
             grids.append(_classes(of, found["by_class"]))
@@ -29,7 +29,7 @@ def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
 
 def remarks(results: Mapping[str, Any]) -> list[str]:
     """Returns the remarks that the terminal printed: guesses, oddities of the data, what was chosen on dev."""
-    guesses = dict.fromkeys(f"Guessing for {task}: {found['baseline']}." for task, _, found in _splits(results))
+    guesses = dict.fromkeys(f"Guessing for {task}: {found['baseline']}." for task, _, found in splits_of(results))
     notes = [f"Note: {note}." for note in (*results.get("notes", ()), *results.get("remarks", ()))]
     return [*guesses, *notes]
 
@@ -38,7 +38,7 @@ def metrics_grid(results: Mapping[str, Any]) -> Grid:
     """Returns a line for each metric of a results.json: what guessing scores, mean and spread over seeds; for the main
     metric also the interval and the gain over guessing."""
     rows = []
-    for task, split, found in _splits(results):
+    for task, split, found in splits_of(results):
         for number, (name, spread) in enumerate(found["metrics"].items()):
             interval, gain = found["interval"], found["gain"]
             deviation = spread["deviation"]
@@ -106,7 +106,8 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
-def _splits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def splits_of(results: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yields each task, split and what came of it."""
     for task, found in results["tasks"].items():
         for split, result in found["splits"].items():
             yield task, split, result

@@ -12,7 +12,7 @@ from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Section, SectionedPage
-from afterbert.report.task_details import detail_grids, remarks
+from afterbert.report.task_details import detail_grids, remarks, splits_of
 
 _GUESSING = "guessing"
 
@@ -38,7 +38,7 @@ def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, arm in arms.items():
         cells = {}
-        for task, split, result in _splits(arm):
+        for task, split, result in splits_of(arm):
             metric, spread = next(iter(result["metrics"].items()))
             guess = result["baseline_metrics"][metric]
             written = {"no_answers": result["no_answers"], "rows": result["rows"]}
@@ -109,7 +109,7 @@ def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
     found = {
         (name, f"{task}/{split}"): f"{sum(counts) / len(counts):g} of {result['rows']:,}"
         for name, arm in arms.items()
-        for task, split, result in _splits(arm)
+        for task, split, result in splits_of(arm)
         if (counts := result["no_answers"])
     }
     columns = list(dict.fromkeys(key for _, key in found))
@@ -149,10 +149,6 @@ def steps_notes(arms: Mapping[str, Any]) -> list[str]:
             "model that answers has had the same number; alone, there is one for each task."
         )
     return lines
-
-
-def _splits(arm: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
-    return [(task, split, result) for task, found in arm["tasks"].items() for split, result in found["splits"].items()]
 
 
 def _counted(columns: Sequence[str]) -> list[str]:

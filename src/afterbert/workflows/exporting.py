@@ -27,9 +27,6 @@ from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Architecture, Backbone
 from afterbert.workflows.loading import load_model_or_checkpoint
 
-# What loads our own layout with its language-model head, by how it writes.
-_WITH_LM_HEAD = {"nothing": "AutoModelForMaskedLM", "behind": "AutoModelForCausalLM", "apart": "AutoModelForSeq2SeqLM"}
-
 
 @dataclass(frozen=True)
 class Exported:
@@ -110,8 +107,7 @@ def _written(
         trained.keep(out, loaded.architecture)
     if web:
         return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
-    ours = _WITH_LM_HEAD[loaded.architecture.writes] if "lm_head" in heads else "AutoModel"
-    return [Exported(out, written.model_type, ours if isinstance(written, Own) else auto_class(out), notes)]
+    return [Exported(out, written.model_type, auto_class(out), notes)]
 
 
 def _for_web(
@@ -189,10 +185,8 @@ def _export_graph(
     graph = export_onnx(out / "model.onnx", loaded.architecture, backbone, head)
     assert loaded.folder is not None, "a loaded model has a tokenizer"
     vocabulary = loaded.tokenizer.vocabulary
-    said: dict[str, object] = {"model_input_names": list(graph.inputs)}
-    if longest is not None:
-        said["model_max_length"] = min(longest, loaded.longest)
-    write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, said)
+    said = {"model_input_names": list(graph.inputs)}
+    write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, said, longest=longest)
     if isinstance(head, Answering):
         write_atomically(out / "config.json", json.dumps(head.settings(), indent=2, ensure_ascii=False) + "\n")
     return Exported(out, "", "onnxruntime.InferenceSession", notes, graph)

@@ -130,11 +130,9 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
     bench.check_choice()
     if request.search is not None and request.strategies:
         raise UserError("--search-learning-rate searches one rate for one run; leave --strategy out")
-    plans = many_tasks.staged(
-        many_tasks.strategies_of(request.strategies),
-        bench,
-        many_tasks.groups_of(request.groups, [task.name for task in tasks]),
-    )
+    strategies = many_tasks.strategies_of(request.strategies)
+    groups = many_tasks.groups_of(request.groups, [task.name for task in tasks])
+    plans = {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
     _tell(request, bench, plans, observer)
     return FinetuneSetup(request, bench, plans, request.out or _folder_for(bench, request.search))
 

@@ -188,18 +188,11 @@ def sample_text(store: Store, split: Split, *, sentences: int = 3, most_pieces: 
 
 def plain(exhibits: Sequence[Exhibit]) -> list[dict[str, Any]]:
     """Exhibits as JSON holds them; a picture as `Picture.plain` writes it."""
-    return [_plain(exhibit) for exhibit in exhibits]
-
-
-def _plain(exhibit: Exhibit) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "recipe": exhibit.recipe,
-        "title": exhibit.title,
-        "task": exhibit.task,
-        "reason": exhibit.reason,
-        "note": exhibit.note,
-    }
-    return found | (exhibit.picture.plain() if exhibit.picture is not None else {})
+    said = ("recipe", "title", "task", "reason", "note")
+    return [
+        {name: getattr(one, name) for name in said} | (one.picture.plain() if one.picture is not None else {})
+        for one in exhibits
+    ]
 
 
 def _variants(pretext: Pretext, pose: Callable[[Noise], Posed], noise: Noise) -> dict[str, Noise]:

@@ -183,7 +183,9 @@ def _begin(
     the new pieces, and their training alone. Leaves `out/start`."""
     out, had = request.out, old.tokenizer
     had.save(out / "tokenizers" / "old")
-    before = [_plain_store(some, out / "stores" / f"old-{name}", "old", request) for name, some in sources.items()]
+    plainly: Any = {"held_out": request.held_out, "max_unknown": 1.0, "policy": request.reading.policy}
+    plainly["tokenizer"] = PretrainedTokenizer(name=str(out / "tokenizers" / "old"))
+    before = [prepare(some, out / "stores" / f"old-{name}", **plainly) for name, some in sources.items()]
     record["before"] = _measured(old, before)
     corpus = Corpus(tuple(sources[request.language]), request.reading.policy, request.held_out, 1, silent)
     found = corpus.survey(sample_bytes=_SAMPLE_BYTES)
@@ -212,13 +214,6 @@ def _begin(
         train_rows(new, parts, change.new_rows, new_store, run, steps=request.warm_up, observers=[observer])
     with folder_written(out / "start", made_by="add-language", overwrite=True) as aside:
         write_model(aside, new, backbone, lm_head, change.tokenizer)
-
-
-def _plain_store(sources: Sequence[Source], folder: Path, tokenizer: str, request: AdditionRequest) -> Store:
-    recipe = PretrainedTokenizer(name=str(request.out / "tokenizers" / tokenizer))
-    return prepare(
-        sources, folder, tokenizer=recipe, held_out=request.held_out, max_unknown=1.0, policy=request.reading.policy
-    )
 
 
 def _measured(model: LoadedModel, stores: Sequence[Store]) -> Figures:

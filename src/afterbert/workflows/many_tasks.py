@@ -1,6 +1,6 @@
 """Many tasks in one fine-tuning: running text among them, groups, strategies beside each other, papers' settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,6 @@ from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node, parse, read
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.strategy_runs import StrategyRun
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.reading.find_task import named_path
 from afterbert.downstream.strategies import Strategy
@@ -115,8 +114,3 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
             )
         found[name_of(made)] = made
     return found
-
-
-def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, StrategyRun]:
-    """Returns each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
-    return {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}

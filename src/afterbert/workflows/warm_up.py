@@ -61,10 +61,9 @@ def warm_up(
     *,
     steps: int,
     policy: Policy | None = None,
-    device: torch.device | None = None,
 ) -> None:
     """Trains the new rows of `parts` (`backbone` and `lm_head` of `new`) at the task that the model's kind is usually
-    trained at, by the trainer that every run has. device: the fastest that there is when left out.
+    trained at, by the trainer that every run has.
 
     Raises UserError if no row is new or the texts give no row to train on, KeyboardInterrupt when a signal stops it.
     """
@@ -75,7 +74,7 @@ def warm_up(
         recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
         store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=policy, processes=1)
         run = RunFolder.create(Path(scratch), "run")
-        train_rows(new, parts, change.new_rows, store, run, steps=steps, device=device)
+        train_rows(new, parts, change.new_rows, store, run, steps=steps)
 
 
 def train_rows(
@@ -87,11 +86,10 @@ def train_rows(
     *,
     steps: int,
     observers: Sequence[Observer] = (),
-    device: torch.device | None = None,
 ) -> None:
     """Trains only these rows of the tables, on a store made with the tokenizer of `new`, in a run folder, where it goes
     on with what was begun. Raises as `warm_up` does."""
-    device, architecture = device or default_device(), new.architecture
+    device, architecture = default_device(), new.architecture
     split, vocabulary = store.split("train"), store.vocabulary
     objective = resolve(usual_recipe(architecture, vocabulary)).recipe.objective
     length = min(_LENGTH, architecture.max_position_embeddings)

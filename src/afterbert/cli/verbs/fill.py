@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import model_or_newest
+
 PLACE = 110
 
 
@@ -26,13 +28,7 @@ def fill(
     from afterbert.training.devices import default_device
     from afterbert.workflows.loading import load_model_or_checkpoint
 
-    taken = model
-    if taken is None:
-        from afterbert.workflows.run_folders import newest_model
-
-        taken = str(newest_model())
-        console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
-    loaded = MaskedModel.of(load_model_or_checkpoint(taken), device=default_device())
+    loaded = MaskedModel.of(load_model_or_checkpoint(model_or_newest(model)), device=default_device())
     unknown = UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text")
     tell_notes(filter(None, (*loaded.loaded.notes, loaded.language_model.note, *unknown)))
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):

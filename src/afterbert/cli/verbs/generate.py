@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import also_takes, option
+from afterbert.cli.options import also_takes, model_or_newest, option
 
 PLACE = 120
 
@@ -40,13 +40,11 @@ def generate(
     """
     import sys
 
-    from afterbert.api.terminal import console, safe
     from afterbert.base.config import build
     from afterbert.base.errors import UserError
     from afterbert.base.tree import Node
     from afterbert.cli.written import print_texts
     from afterbert.downstream.posing.generation import Generation
-    from afterbert.workflows.run_folders import newest_model
 
     method = given["method"]
     for name in ("num_beams", "length_penalty"):
@@ -58,7 +56,4 @@ def generate(
     tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None}
     generation = build(Generation, Node(tree, "generate"))
     text = sys.stdin.read() if prompt == "-" else prompt
-    taken = model or str(newest_model())
-    if model is None:
-        console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
-    print_texts(taken, text, generation, longest=longest, stop=[*(stop or ())], count=count)
+    print_texts(model_or_newest(model), text, generation, longest=longest, stop=[*(stop or ())], count=count)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Size, also_takes, option, own_options, split_arguments
+from afterbert.cli.options import Size, also_takes, option, own_options, share_of, split_arguments
 
 PLACE = 240
 TAKES_RECIPE_OPTIONS = True
@@ -52,18 +52,11 @@ def race(
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
     from afterbert.base.budget import Budget
-    from afterbert.base.errors import UserError
     from afterbert.study.race import RaceRequest, run_race
     from afterbert.training.process_setup import set_up_process
 
-    goal = None
-    if to is not None:
-        is_share = to.strip().endswith("%")
-        try:
-            goal = float(to.strip().removesuffix("%")) / (100 if is_share else 1)
-        except ValueError:
-            raise UserError(f"--to {to} is no goal; write a share such as 35%, or a loss such as 3.5") from None
-        given["by_loss"] |= not is_share
+    goal = None if to is None else share_of(to, "--to", "35%, or a loss such as 3.5")
+    given["by_loss"] |= to is not None and not to.strip().endswith("%")
     plain, overrides = split_arguments([*texts, *context.args], own_options(context))
     request = RaceRequest(
         texts=tuple(plain),

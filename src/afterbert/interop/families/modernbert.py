@@ -14,7 +14,7 @@ from afterbert.interop.families._names import bert_task_class, unshared
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, ends, lines
+from afterbert.interop.weights import Weight, ends, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.attention import Attention
@@ -29,6 +29,11 @@ from afterbert.nn.stack import LayerType, Stack, Windows
 from afterbert.nn.task_head import TaskHead
 
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
+
+
+_ATTENTION = {"attention.inner.qkv": "attn.Wqkv", "attention.inner.output": "attn.Wo"}
+_GATE = {"feed_forward.inner.input": "mlp.Wi", "feed_forward.inner.output": "mlp.Wo"}
+_NORMS = {"attention.norm": "attn_norm", "feed_forward.norm": "mlp_norm"}
 
 
 class Modernbert(Tabled):
@@ -136,18 +141,9 @@ class Modernbert(Tabled):
         ]
         if ours.lm_head.decoder_bias:
             table.append(Weight("lm_head.bias", ("decoder.bias",)))
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
-        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-            attention = f"backbone.stack.attention.{attends}"
-            gated = f"backbone.stack.feed_forward.{transforms}"
-            table += lines(f"{attention}.inner.qkv", f"model.layers.{i}.attn.Wqkv", *attention_ends)
-            table += lines(f"{attention}.inner.output", f"model.layers.{i}.attn.Wo", *attention_ends)
-            table += lines(f"{gated}.inner.input", f"model.layers.{i}.mlp.Wi", *gate_ends)
-            table += lines(f"{gated}.inner.output", f"model.layers.{i}.mlp.Wo", *gate_ends)
-            table += lines(f"{gated}.norm", f"model.layers.{i}.mlp_norm", *norm_ends)
-            if i > 0:
-                table += lines(f"{attention}.norm", f"model.layers.{i}.attn_norm", *norm_ends)
-        return table
+        for parts, endings in ((_ATTENTION, attention_ends), (_GATE, gate_ends), (_NORMS, norm_ends)):
+            table += layer_lines("backbone.stack", ours.plan, "model.layers.{i}.", parts, *endings)
+        return [line for line in table if not line.theirs[0].startswith("model.layers.0.attn_norm.")]
 
 
 def shortest_pattern(kinds: tuple[LayerType, ...]) -> tuple[LayerType, ...]:

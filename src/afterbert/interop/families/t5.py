@@ -14,7 +14,7 @@ from afterbert.interop.families import Config
 from afterbert.interop.families._names import activation, normal_pair, with_decoder_layers
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, WIDTH, Keys, sizes_of
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.attention import Attention
@@ -104,29 +104,25 @@ class T5(Tabled):
         table = lines("backbone.embeddings.token", "shared", "weight")
         if not ours.lm_head.is_tied:
             table += lines("lm_head.decoder", "lm_head", "weight")
+        entries = ("wi_0", "wi_1") if isinstance(ours.stack.feed_forward, Gated) else ("wi",)
         for side, stack, sizes in (("encoder", "stack", ours.sizes), ("decoder", "decoder_stack", ours.decoder_sizes)):
             bias = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias"
             table += lines(f"backbone.{stack}.positions.full_attention.table", bias, "weight")
             table += lines(f"backbone.{stack}.final_norm", f"{side}.final_layer_norm", "weight")
+            parts: dict[str, str | tuple[str, ...]] = {}
+            attentions = {"attention": "SelfAttention"}
+            attentions |= {"cross_attention": "EncDecAttention"} if side == "decoder" else {}
+            for place, (part, name) in enumerate(attentions.items()):
+                parts[f"{part}.norm"] = f"layer.{place}.layer_norm"
+                parts[f"{part}.inner.qkv"] = tuple(f"layer.{place}.{name}.{letter}" for letter in "qkv")
+                parts[f"{part}.inner.output"] = f"layer.{place}.{name}.o"
+            last = f"layer.{len(attentions)}"
+            parts["feed_forward.norm"] = f"{last}.layer_norm"
+            parts["feed_forward.inner.input"] = tuple(f"{last}.DenseReluDense.{entry}" for entry in entries)
+            parts["feed_forward.inner.output"] = f"{last}.DenseReluDense.wo"
             plan = ours.stack.sharing.plan(sizes.num_hidden_layers)
-            is_gated = isinstance(ours.stack.feed_forward, Gated)
-            for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-                parts = [(f"attention.{attends}", "SelfAttention")]
-                parts += [(f"cross_attention.{attends}", "EncDecAttention")] * (side == "decoder")
-                parts += [(f"feed_forward.{transforms}", "DenseReluDense")]
-                for place, (part, name) in enumerate(parts):
-                    table += _part(f"{side}.block.{i}.layer.{place}", f"backbone.{stack}.{part}", name, is_gated)
+            table += layer_lines(f"backbone.{stack}", plan, f"{side}.block.{{i}}.", parts, "weight")
         return table
-
-
-def _part(theirs: str, ours: str, name: str, is_gated: bool) -> list[Weight]:
-    table = lines(f"{ours}.norm", f"{theirs}.layer_norm", "weight")
-    if name == "DenseReluDense":
-        entries = ("wi_0", "wi_1") if is_gated else ("wi",)
-        table += lines(f"{ours}.inner.input", tuple(f"{theirs}.{name}.{entry}" for entry in entries), "weight")
-        return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.wo", "weight")
-    table += lines(f"{ours}.inner.qkv", tuple(f"{theirs}.{name}.{letter}" for letter in "qkv"), "weight")
-    return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.o", "weight")
 
 
 def _projection(feed_forward: FeedForward) -> str:

@@ -12,12 +12,18 @@ from afterbert.interop.families import Config
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import WIDTH, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
 from afterbert.nn.task_head import TaskHead
 
 _LONGEST = 512
+_PARTS = {
+    "attention.norm": "rel_attn.layer_norm",
+    "feed_forward.inner.input": "ff.layer_1",
+    "feed_forward.inner.output": "ff.layer_2",
+    "feed_forward.norm": "ff.layer_norm",
+}
 
 
 class Xlnet(Tabled):
@@ -94,10 +100,8 @@ class Xlnet(Tabled):
             Weight("backbone.query_start.weight", ("transformer.mask_emb",), shape=(1, 1, width)),
             Weight("lm_head.bias", ("lm_loss.bias",)),
         ]
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
-        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-            theirs, attention = f"transformer.layer.{i}.rel_attn", f"backbone.stack.attention.{attends}"
-            inner = f"{attention}.inner"
+        for i, attends in enumerate(ours.plan.attention):
+            theirs, inner = f"transformer.layer.{i}.rel_attn", f"backbone.stack.attention.{attends}.inner"
             packed = tuple(f"{theirs}.{letter}" for letter in "qkv")
             table += [
                 Weight(f"{inner}.qkv.weight", packed, transposed=True, shape=by_head),
@@ -107,10 +111,5 @@ class Xlnet(Tabled):
                 Weight(f"{inner}.positions.distance_bias", (f"{theirs}.r_r_bias",)),
                 Weight(f"{inner}.segments.bias", (f"{theirs}.r_s_bias",)),
                 Weight(f"{inner}.segments.table.weight", (f"{theirs}.seg_embed",), shape=(2, *by_head[1:])),
-                *lines(f"{attention}.norm", f"{theirs}.layer_norm", "weight", "bias"),
             ]
-            feed_forward, name = f"backbone.stack.feed_forward.{transforms}", f"transformer.layer.{i}.ff"
-            table += lines(f"{feed_forward}.inner.input", f"{name}.layer_1", "weight", "bias")
-            table += lines(f"{feed_forward}.inner.output", f"{name}.layer_2", "weight", "bias")
-            table += lines(f"{feed_forward}.norm", f"{name}.layer_norm", "weight", "bias")
-        return table
+        return table + layer_lines("backbone.stack", ours.plan, "transformer.layer.{i}.", _PARTS, "weight", "bias")
