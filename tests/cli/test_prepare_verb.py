@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import afterbert as ab
 from afterbert.cli.main import run
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.array_files import ArrayFile
@@ -97,6 +98,7 @@ def test_token_files_keep_their_tokenizer(capsys):
     assert run(["prepare", "a.ds", "--tokenizer", "made", "--processes", "1"]) == 0
     assert "a.ds@0 begins: Chapter 0. The" in capsys.readouterr().out.replace("\n", " ")
     assert fingerprint("store") == plain.fingerprint
+    assert ab.prepare("a.ds", "again", tokenizer="made", processes=1).fingerprint == plain.fingerprint
 
 
 def test_the_slurm_script_asks_for_its_shard():

@@ -19,6 +19,7 @@ from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 
 TEXTS = ["a b c", "k", "One sentence has more words than the others, so the others are padded on the right."]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijk"]
@@ -50,13 +51,11 @@ def folder_of(tmp_path: Path, architecture: Architecture) -> Path:
 
 
 def ours(folder: Path) -> torch.Tensor:
-    from transformers import AutoTokenizer
-
     imported, sentences = import_folder(folder), Sentences.read(folder)
-    backbone, _ = imported.build()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    batch = tokenizer(TEXTS, padding=True, truncation=True, max_length=sentences.max_length, return_tensors="pt")
-    return sentences.embed(backbone.eval(), batch["input_ids"], batch["attention_mask"])
+    frozen = FrozenModel(imported.architecture, imported.backbone().eval(), imported.tokenizer)
+    features = FrozenFeatures(pooling=sentences.pooling, length=sentences.max_length or imported.longest)
+    found = torch.from_numpy(features.sentences(frozen, [(text,) for text in TEXTS]))
+    return torch.nn.functional.normalize(found) if sentences.normalizes else found
 
 
 def theirs(folder: Path) -> torch.Tensor:

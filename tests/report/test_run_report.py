@@ -143,7 +143,7 @@ def hostile(run: Path) -> None:
     cell = {"text": HOSTILE, "action": HOSTILE, "asked": HOSTILE, "places": [-1, 0, 10**9]}
     sample = {"before": [cell] * 2, "shown": [cell, cell | {"action": "mask"}], "labels": [HOSTILE]}
     gap = {"text": HOSTILE, "masked": True, "truth": HOSTILE, "guesses": [[HOSTILE, 0.5], ["x", 0.1]]}
-    shown = {"before": HOSTILE, "pieces": [gap, {"text": HOSTILE}]}
+    shown = {"pieces": [gap, {"text": HOSTILE}]}
     write(run, "samples.json", {"corrupted": [sample], "filled": [shown]})
     lines = [
         {"kind": "step", "step": 5, "loss": 2.0, "parts": {HOSTILE: 1.0, "b": 1.0}},

@@ -11,6 +11,7 @@ from afterbert.downstream.tasks.multi_label import MultiLabel
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.report.task_details import detail_grids
+from afterbert.report.task_report import results_grid
 
 SPREAD = {"mean": 0.5, "deviation": None, "values": [0.5]}
 SPLIT = {
@@ -21,6 +22,20 @@ SPLIT = {
     "baseline_metrics": {"accuracy": 0.5},
     "gain": {"estimate": 0.0, "low": -0.5, "high": 0.5},
 }
+
+
+def test_errors_and_shares_have_no_mean():
+    error = {
+        **SPLIT,
+        "metrics": {"squared_error": SPREAD},
+        "baseline_metrics": {"squared_error": 1.5},
+        "no_answers": [],
+    }
+    right = {**SPLIT, "no_answers": []}
+    arms = {"alone": {"tasks": {"a": {"splits": {"dev": right}}, "b": {"splits": {"dev": right}}}}}
+    assert results_grid(arms).rows[0][-1] == "50.0"
+    arms["alone"]["tasks"]["b"] = {"splits": {"dev": error}}
+    assert results_grid(arms).rows[0] == ("alone", "50.0", "0.500", "–")
 
 
 def test_figures_by_class_agree_with_scikit_learn():

@@ -6,6 +6,7 @@ from typing import Any
 
 from afterbert.api.asking import Paths, paths_of
 from afterbert.api.watch import Watch
+from afterbert.text.from_paths import piece_recipe_of
 from afterbert.text.planes import Plane
 from afterbert.text.token_store.prepare import PLANES
 from afterbert.text.token_store.store import Store
@@ -30,6 +31,7 @@ def prepare(
 
     - texts: files, folders or hub names, one or several. out: the folder to write.
     - tokenizer: a kind to train, by its name or as an object, or the folder of an existing one; `bpe` when left out.
+      Token files are made with their own, or with the existing one that is named.
     - vocab_size: how many pieces to learn; when left out, the amount of text decides.
     - recipe: the name of the recipe whose tokenizer is made.
     - planes: the annotations to find.
@@ -40,8 +42,11 @@ def prepare(
     Raises UserError. After an interruption the same call goes on where it was.
     """
     options = TextOptions(**reading)
-    made: TokenizerRecipe
-    if isinstance(tokenizer, TokenizerRecipe):
+    named = None if isinstance(tokenizer, TokenizerRecipe) else tokenizer
+    sources = options.sources(list(paths_of(texts)), tokenizer=named)
+    if (of_pieces := piece_recipe_of(sources)) is not None:
+        made = of_pieces
+    elif isinstance(tokenizer, TokenizerRecipe):
         made = tokenizer
     elif recipe is not None:
         made, _ = asked_by_recipe(recipe, tokenizer_settings(tokenizer, vocab_size))
@@ -49,11 +54,5 @@ def prepare(
         made = tokenizer_named(tokenizer, vocab_size)
     with Watch() as watch:
         return prepared(
-            options.sources(list(paths_of(texts))),
-            Path(out),
-            tokenizer=made,
-            reading=options,
-            observer=watch,
-            planes=planes,
-            overwrite=overwrite,
+            sources, Path(out), tokenizer=made, reading=options, observer=watch, planes=planes, overwrite=overwrite
         )

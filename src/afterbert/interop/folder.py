@@ -72,7 +72,8 @@ def export_folder(
     if written is not architecture:
         ours = multiply_out(ours)
     tensors = their_tensors(table, ours)
-    config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    config |= {"architectures": [their_class], "dtype": dtype}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
         settings = {"model_input_names": list(family.model_input_names), **sides}
@@ -125,10 +126,6 @@ def their_tensors(table: Sequence[Weight], ours: Mapping[str, Tensor]) -> dict[s
     left = {name for name in ours if name not in placed and not name.startswith("pooler.")}
     assert not left, f"the table has no names for {sorted(left)}"
     return tensors
-
-
-def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
-    return str(next(iter(tensors.values())).dtype).removeprefix("torch.")
 
 
 def write_tokenizer(

@@ -116,6 +116,11 @@ class _Operators:
         return self.op({"relu": "Relu", "tanh": "Tanh"}[activation], [hidden])
 
 
+def _outgoing(layer: Any) -> Any:
+    """Of a layer that may be two thin ones: the one that gives its outputs."""
+    return layer.up if hasattr(layer, "up") else layer
+
+
 class _Writer:
     """From a model to its graph; each method returns the name of what it computes."""
 
@@ -143,7 +148,8 @@ class _Writer:
             hidden, name, width = self._answered(hidden), "logits", self.answering.num_outputs
         self.lay.op("Identity", [hidden], name=name)
         rows: list[Any] = ["batch"] if self.by_row else ["batch", "length"]
-        ids = [helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"]) for one in self._inputs()]
+        names = ["input_ids", "attention_mask"] + ["token_type_ids"] * self.architecture.has_segments
+        ids = [helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"]) for one in names]
         out = helper.make_tensor_value_info(name, TensorProto.FLOAT, [*rows, width])
         held = [numpy_helper.from_array(one.detach().cpu().numpy(), name) for name, one in self.lay.tensors.items()]
         graph = helper.make_graph(self.lay.nodes, "afterbert", ids, [out], held)
@@ -151,9 +157,6 @@ class _Writer:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_FORMAT, producer_name="afterbert")
         found: bytes = model.SerializeToString()
         return found
-
-    def _inputs(self) -> list[str]:
-        return ["input_ids", "attention_mask"] + ["token_type_ids"] * self.architecture.has_segments
 
     def _embedded(self) -> str:
         part = self.backbone.embeddings
@@ -180,7 +183,7 @@ class _Writer:
     def _joined(self, part: Any, name: str, inner: str, layer: Any, hidden: str) -> str:
         """`inner`, the outcome of `layer` without its bias, added to the residual stream; norms where the model has
         them."""
-        bias = (layer.up if hasattr(layer, "up") else layer).bias
+        bias = _outgoing(layer).bias
         norm = part.norm
         if isinstance(self.architecture.stack.residual, PostNorm) and isinstance(norm, nn.LayerNorm):
             weights = [self.lay.held(f"{name}.norm", norm.weight)]
@@ -196,11 +199,8 @@ class _Writer:
 
     def _read(self, part: Any, name: str, hidden: str) -> str:
         """What a part of a layer reads: the stream, or its norm."""
-        return self.lay.norm(part.norm, name, hidden) if self._norms_first else hidden
-
-    @property
-    def _norms_first(self) -> bool:
-        return isinstance(self.architecture.stack.residual, PreNorm)
+        is_normed = isinstance(self.architecture.stack.residual, PreNorm)
+        return self.lay.norm(part.norm, name, hidden) if is_normed else hidden
 
     def _attended(self, part: Any, name: str, hidden: str, asks: str) -> str:
         inner, read = part.inner, self._read(part, name, hidden)
@@ -257,15 +257,14 @@ class _Writer:
         activation: Activation = config.activation
         if isinstance(config, Gated):
             packed = self.lay.linear(inner.input, f"{name}.input", read)
-            layer = inner.input.up if hasattr(inner.input, "up") else inner.input
-            halves = self.lay.held(f"{name}.halves", [layer.out_features // 2] * 2)
+            halves = self.lay.held(f"{name}.halves", [_outgoing(inner.input).out_features // 2] * 2)
             left, gate = self.lay.split(packed, halves, 2)
             found = self.lay.op("Mul", [self.lay.activated(left, activation), gate])
         else:
-            layer = inner.input.up if hasattr(inner.input, "up") else inner.input
-            if activation == "gelu" and layer.bias is not None:
+            given = _outgoing(inner.input).bias
+            if activation == "gelu" and given is not None:
                 found = self.lay.linear(inner.input, f"{name}.input", read, biased=False)
-                bias = self.lay.held(f"{name}.input.bias", layer.bias)
+                bias = self.lay.held(f"{name}.input.bias", given)
                 found = self.lay.op("BiasGelu", [found, bias], domain=_OURS)
             else:
                 found = self.lay.activated(self.lay.linear(inner.input, f"{name}.input", read), activation)

@@ -1,5 +1,5 @@
 """One vector for a text: how a folder says it is pooled (the side files that make it a sentence-transformers model, or
-a key of config.json), and the same computed here.
+a key of config.json). `probes.sentence_encoder` computes it.
 
 Source: Reimers, Gurevych (1908.10084), Section 3 (mean of the pieces' states is their default). The files are those of
 sentence-transformers' second version, which all later ones read.
@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
-
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json, read_json_object
-from afterbert.interop.reading import hidden_states
-from afterbert.models import Architecture, Backbone
+from afterbert.models import Architecture
 
 Pooling = Literal["mean", "first", "max", "last"]
 
@@ -119,19 +115,3 @@ class Sentences:
                 f"{folder / 'sentence_bert_config.json'} has max_seq_length {cut!r}; must be a whole number"
             )
         return Sentences(modes[0], len(kinds) == 3, cut)
-
-    @torch.no_grad()
-    def embed(self, backbone: Backbone, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Returns one vector [B, D] for each row of ids [B, T]; the mask [B, T] is 1 for pieces, 0 for padding."""
-        hidden = hidden_states(backbone, input_ids, attention_mask)
-        is_piece = attention_mask.bool()[..., None]
-        if self.pooling == "mean":
-            pooled = (hidden * is_piece).sum(1) / is_piece.sum(1)
-        elif self.pooling == "first":
-            pooled = hidden[torch.arange(len(hidden)), attention_mask.argmax(1)]
-        elif self.pooling == "max":
-            pooled = hidden.masked_fill(~is_piece, float("-inf")).amax(1)
-        else:
-            last = attention_mask.shape[1] - 1 - attention_mask.flip(1).argmax(1)
-            pooled = hidden[torch.arange(len(hidden)), last]
-        return nn.functional.normalize(pooled, dim=-1) if self.normalizes else pooled

@@ -75,7 +75,7 @@ class MaskedPrediction:
                 logits = predict(arrays).float()
                 surprise = torch.nn.functional.cross_entropy(logits, arrays["target_ids"], reduction="none")
                 right = (logits.argmax(-1) == arrays["target_ids"]).cpu().numpy()
-            chosen = _in_place(posed)
+            chosen = next(asked for asked in posed.asked if isinstance(asked, AskedInPlace))
             nats += float(surprise.double().cpu().numpy().sum())
             found = {"bytes": sizes[chosen.target_ids], "kind": kinds_of(rows, chosen.positions), "right": right}
             if baselines is not None:
@@ -135,10 +135,6 @@ class MaskedPrediction:
             batch = objective.pose(plan, some, noise, vocabulary=vocabulary, length=self.length)
             rows = plan.rows(some)
             yield batch, pretext.pose(rows, noise, vocabulary), rows
-
-
-def _in_place(posed: Posed) -> AskedInPlace:
-    return next(asked for asked in posed.asked if isinstance(asked, AskedInPlace))
 
 
 def _neighbour_guess(posed: Posed, chosen: AskedInPlace, baselines: CountBaselines) -> np.ndarray:

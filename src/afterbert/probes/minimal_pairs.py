@@ -22,10 +22,9 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Preferences:
-    """preferred: int64 [N], 0 if the first sentence of a pair is likelier, else 1 (also for a tie); margins: float64
-    [N], by how much the first one is; accuracy: share of 0, overall and by group."""
+    """margins: float64 [N], by how much the first sentence of a pair is likelier; accuracy: the share where it is (not
+    by a tie), overall and by group."""
 
-    preferred: np.ndarray
     margins: np.ndarray
     accuracy: float
     by_group: Mapping[str, float]
@@ -36,7 +35,6 @@ class Preferences:
         is_right = margins > 0
         names = np.array(groups, dtype=object)
         return Preferences(
-            preferred=(~is_right).astype(np.int64),
             margins=margins,
             accuracy=float(is_right.mean()) if len(margins) else 0.0,
             by_group={str(name): float(is_right[names == name].mean()) for name in sorted(set(names))},

@@ -103,7 +103,14 @@ class MissingWord:
             "most frequent word": float((asked.answer == 0).mean()),
         }
         rows = _by_row(right, asked.row)
-        return Figure(NAME, float(right.mean()), beside, len(right), _interval(rows), _pairs(rows))
+        return Figure(
+            NAME,
+            float(right.mean()),
+            beside,
+            len(right),
+            _interval(rows),
+            tuple((one, of) for one, of in rows.tolist()),
+        )
 
     def _rows(self, split: Split, vocabulary: Vocabulary, count: int) -> Rows:
         plan = Packed().plan(split, length=self.length, vocabulary=vocabulary, noise=Noise(_SEED))
@@ -251,10 +258,6 @@ def _by_row(right: np.ndarray, row: np.ndarray) -> np.ndarray:
     """int64 [B, 2]: right answers and questions of each row, from bool [N] and the rows [N] of the questions."""
     _, number = np.unique(row, return_inverse=True)
     return np.stack([np.bincount(number, weights=right), np.bincount(number)], axis=1).astype(np.int64)
-
-
-def _pairs(rows: np.ndarray) -> tuple[tuple[int, int], ...]:
-    return tuple((right, asked) for right, asked in rows.tolist())
 
 
 def _interval(rows: np.ndarray) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from afterbert.base.visibility import Visibility
-from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels, Step, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels, WrittenText
 
 #: What can happen to a piece, with the words that a legend has for it.
 ACTIONS: Mapping[str, str] = {
@@ -210,16 +210,11 @@ def _stands_for(posed: Posed) -> list[tuple[int, ...]]:
     found: list[tuple[int, ...]] = [(int(place),) if place >= 0 else () for place in posed.origin]
     for number, step in enumerate(posed.steps):
         if step.corruption.shows_gaps:
-            now = posed.places_now(number + 1, np.flatnonzero(_is_new(step)))
+            now = posed.places_now(number + 1, np.flatnonzero(step.origin < 0))  # the pieces that it put there
             for place, span in zip(now, _spans(posed, number)):
                 if place >= 0:
                     found[place] = span
     return found
-
-
-def _is_new(step: Step) -> np.ndarray:
-    """bool [T after]: the pieces that this step put there."""
-    return step.origin < 0
 
 
 def _spans(posed: Posed, number: int) -> list[tuple[int, ...]]:

@@ -229,7 +229,6 @@ class ShownTask:
 class Filled:
     """One held-out text with gaps, and the model's guesses."""
 
-    before: str = ""
     pieces: list[Guess] = field(default_factory=list)
 
 

@@ -47,9 +47,8 @@ class Word:
 
 @dataclass(frozen=True)
 class FilledText:
-    """A filled row: what the model saw where that was told, and the words with its first guesses in the gaps."""
+    """A filled row: the words, with the model's first guesses in the gaps."""
 
-    before: str
     words: tuple[Word, ...]
 
     @property
@@ -59,10 +58,7 @@ class FilledText:
 
 def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
     """Returns the first few filled rows."""
-    return tuple(
-        FilledText(sample.before[: 10 * _MOST_PIECES], tuple(map(_filled_word, sample.pieces[:_MOST_PIECES])))
-        for sample in samples[:_MOST_SAMPLES]
-    )
+    return tuple(FilledText(tuple(map(_filled_word, one.pieces[:_MOST_PIECES]))) for one in samples[:_MOST_SAMPLES])
 
 
 def _filled_word(piece: Guess) -> Word:

@@ -145,7 +145,7 @@ def _measures(found: StudyResults) -> Section:
     has_floor = any(one.floor is not None for one in asked)
     rows = []
     for one in asked:
-        cells = [_cell(arm, one, found.first) for arm in found.arms]
+        cells = [_cell(arm, one) for arm in found.arms]
         floor = [_value(one.floor, one)] if has_floor else []
         rows.append((f"{one.title} *" if one.favours else one.title, *cells, *floor))
     words = [
@@ -159,7 +159,7 @@ def _measures(found: StudyResults) -> Section:
     return Section("All measures", tuple(words), Grid("", head, tuple(rows)))
 
 
-def _cell(arm: str, one: MeasureResult, first: str) -> str:
+def _cell(arm: str, one: MeasureResult) -> str:
     if arm not in one.means:
         return "–"
     deviation = one.deviations[arm]
@@ -240,12 +240,8 @@ def _amount(value: float, measure: MeasureResult) -> str:
     """A difference without its sign: points of a share."""
     if measure.unit != "share":
         return _value(float(f"{value:.2g}"), measure)
-    points = _short(100 * value)
+    points = f"{100 * value:.2f}".rstrip("0").rstrip(".")
     return f"{points} point" if points == "1" else f"{points} points"
-
-
-def _short(points: float) -> str:
-    return f"{points:.2f}".rstrip("0").rstrip(".")
 
 
 def _signed(value: float, measure: MeasureResult) -> str:

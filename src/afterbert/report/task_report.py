@@ -8,7 +8,7 @@ from typing import Any
 
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
-from afterbert.downstream.metrics import in_print
+from afterbert.downstream.metrics import in_print, is_share
 from afterbert.report import figures
 from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Section, SectionedPage
@@ -49,11 +49,12 @@ def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
 
 def results_grid(arms: Mapping[str, Any]) -> Grid:
     """Returns a table of arms by labelled splits of tasks, with the mean over tasks: of test splits where every task
-    has one, else of dev. Figures are in percent, errors as they are."""
+    has one, else of dev; none where one of them is an error. Figures are in percent, errors as they are."""
     table = {name: found["tasks"] for name, found in compared(arms).items()}
     columns = list(dict.fromkeys(key for cells in table.values() for key in cells))
     metric = {key: cells[key]["metric"] for cells in table.values() for key in cells}
     counted = _counted(columns)
+    counted = counted if all(is_share(metric[key]) for key in counted) else []
     rows = []
     for name, cells in table.items():
         means = [cells[key]["mean"] for key in counted if key in cells]

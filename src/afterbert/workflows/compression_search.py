@@ -3,7 +3,6 @@ written."""
 
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from afterbert.base.errors import UserError
@@ -16,12 +15,10 @@ from afterbert.workflows.compression import CompressOutcome, CompressSetup, fini
 from afterbert.workflows.observer import WorkObserver
 
 
-def search(
-    setup: CompressSetup, *, chains: Sequence[tuple[Method, ...]] | None = None, observer: WorkObserver | None = None
-) -> CompressOutcome:
+def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> CompressOutcome:
     """Tries combinations until the request's minutes are over or all are tried, and writes the best that reaches its
-    target. The outcome has one row for each combination, named by its methods. chains: what is tried in place of the
-    usual ladder. A stopped search goes on. Raises UserError."""
+    target. The outcome has one row for each combination, named by its methods. A stopped search goes on. Raises
+    UserError."""
     observer, request = observer or WorkObserver(), setup.request
     assert request.target is not None
     target = Target.parse(request.target)
@@ -31,7 +28,7 @@ def search(
         raise UserError("--target asks for speed; leave --no-timing out")
     setup.setting.learned_from()  # most combinations learn; they are not begun without
     tell(setup, observer)
-    tried = list(chains) if chains is not None else ladder(setup.before.form)
+    tried = ladder(setup.before.form)
     begun = time.monotonic()
     rows: list[StepRow] = []
     done: list[tuple[Method, ...]] = []

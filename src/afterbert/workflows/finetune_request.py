@@ -116,12 +116,13 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings, observer)
     bench = Bench.of(model, tasks, settings, texts=texts, wrap=request.wrap)
+    names_optimizer = any(key.removeprefix("finetuning.").startswith("optimizer") for key, _ in request.overrides)
     steps = many_tasks.steps_of_t5(bench, [key for key, _ in request.overrides])
     if request.recipe is None and steps is not None:
         settings = settings_of(request, usual=steps)
         bench = bench.with_settings(settings)
         observer.on_line("optimizer: AdaFactor, with which T5 was fine-tuned; --optimizer.type names another")
-    elif request.recipe is None and request.search is None and not _names_optimizer(request):
+    elif request.recipe is None and request.search is None and not names_optimizer:
         rate, width = usual_learning_rate(model.architecture.hidden_size), model.architecture.hidden_size
         if rate != settings.optimizer.learning_rate:
             bench = bench.with_settings(settings.with_learning_rate(rate))
@@ -193,10 +194,6 @@ def settings_of(request: FinetuneRequest, *, usual: Node | None = None) -> FineT
         tree = override(tree, dotted.removeprefix("finetuning."), written)
     said = {"--budget": "--epochs"} if request.epochs is not None else {}
     return build(FineTuning, _in_their_own_words(tree, said))
-
-
-def _names_optimizer(request: FinetuneRequest) -> bool:
-    return any(key.removeprefix("finetuning.").startswith("optimizer") for key, _ in request.overrides)
 
 
 def _in_their_own_words(node: Node, also: Mapping[str, str]) -> Node:

@@ -64,8 +64,12 @@ def in_print(name: str, value: float) -> str:
     >>> in_print("accuracy", 0.913), in_print("f1_macro", 0.5), in_print("squared_error", 0.25)
     ('91.3', '50.0', '0.250')
     """
-    is_share = name not in plugins.names(Metric) or plugins.find(Metric, name).is_share
-    return f"{100 * value:.1f}" if is_share else f"{value:.3f}"
+    return f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}"
+
+
+def is_share(name: str) -> bool:
+    """Returns whether values of the metric called `name` are printed in percent."""
+    return name not in plugins.names(Metric) or plugins.find(Metric, name).is_share
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
+from afterbert.base.rows import filled_up
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.writing import Writer, end_of
 from afterbert.interop.loaded import LoadedModel
@@ -133,12 +134,9 @@ class TextGenerator:
                 raise UserError("the prompt is empty, and the tokenizer has no piece to begin with; write a word")
             begins = [row[-1] for row in rows]
             rows = [row[:-1] for row in rows]
-        width = max(map(len, rows))
-        ids = np.full((len(rows), width), known.pad or 0, dtype=np.int64)
-        for line, row in zip(ids, rows):
-            line[: len(row)] = row
         lengths = torch.tensor([len(row) for row in rows], device=device)
-        arrays = {"input_ids": torch.as_tensor(ids, device=device), "last": lengths - 1}
+        ids = torch.as_tensor(filled_up(rows, known.pad or 0), device=device)
+        arrays = {"input_ids": ids, "last": lengths - 1}
         if self.reads_apart:
             arrays["visible_lengths"] = lengths
         return arrays, torch.tensor(begins, device=device)
