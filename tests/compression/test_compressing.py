@@ -22,6 +22,7 @@ from afterbert.compression.measuring import Examination, Quality
 from afterbert.compression.methods.magnitude import Magnitude
 from afterbert.compression.subject import Subject
 from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.downstream.metrics.squared_error import SquaredError
 from afterbert.interop.graph_folder import Graph
 from afterbert.workflows.compression import CompressRequest, prepare_compression
 from afterbert.workflows.compression_search import search
@@ -283,6 +284,17 @@ def test_a_search_tells_what_there_is_to_know_of_the_model(
     setup = replace(prepare_compression(request), notes=("seed 1 did best on dev",))
     assert search(setup, observer=Told()).model == tmp_path / "out"
     assert Told.notes == ["seed 1 did best on dev"]
+
+
+def test_points_of_an_error_are_no_goal(model: Path, rows: str, tmp_path: Path) -> None:
+    """Else each model would reach it, since an error grows where a model gets worse."""
+    request = CompressRequest(str(model), (), tmp_path / "out", task=rows, target="-1 point", timed=False)
+    setup = prepare_compression(request)
+    tuned = setup.before.tuned
+    assert tuned is not None
+    task = replace(tuned.tasks["toy"], metrics=(SquaredError(),))  # type: ignore[call-arg]
+    with pytest.raises(UserError, match="rows are judged by squared_error"):
+        search(replace(setup, before=Subject(tuned.model, replace(tuned, tasks={"toy": task}))))
 
 
 def test_a_model_without_a_task_is_made_smaller_too(model: Path, tmp_path: Path) -> None:

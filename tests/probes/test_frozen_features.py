@@ -72,6 +72,7 @@ def test_pairs_hold_both_vectors_their_difference_and_product():
     pair = probe.sentences(frozen, [("red blue", "one two three")])[0].reshape(4, 32)
     u, v = probe.sentences(frozen, [("red blue",), ("one two three",)])
     np.testing.assert_allclose(pair, [u, v, np.abs(u - v), u * v], atol=1e-6)
+    assert probe.sentences(frozen, []).shape == (0, 32)
 
 
 def test_of_a_sorted_file_all_classes_are_trained_on():

@@ -89,6 +89,8 @@ class FrozenFeatures:
 
     def sentences(self, model: FrozenModel, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
         """Returns the features of texts, float32 [N, D], or [N, 4 D] for pairs of texts."""
+        if not texts:
+            return np.zeros((0, model.architecture.hidden_size), dtype=np.float32)
         plain = model.tokenizer.plain
         encoded = [[found.ids for found in plain.encode_batch(list(each))] for each in zip(*texts)]
         vectors = [self._pooled(model, rows) for rows in encoded]

@@ -28,6 +28,8 @@ def write_page(out: Path, html: str, *, markdown: str = "", overwrite: bool = Fa
     something stands there that is not ours, unless `overwrite`."""
     check_file(out, mark=PAGE_MARK, overwrite=overwrite)
     if markdown:
+        if out.suffix == ".md":
+            raise UserError(f"{out}: the page's Markdown twin is called so; name an .html file")
         twin_mark = markdown.partition("\n")[0]
         check_file(out.with_suffix(".md"), mark=twin_mark, overwrite=overwrite or out.exists())
     try:

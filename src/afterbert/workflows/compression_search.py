@@ -26,6 +26,10 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
         raise UserError("--target needs rows to judge models by; name them with --task")
     if target.kind == "faster" and not request.timed:
         raise UserError("--target asks for speed; leave --no-timing out")
+    assert setup.before.tuned is not None
+    metric = setup.before.tuned.tasks[setup.examination.task].metrics[0]
+    if target.kind == "points" and not metric.is_share:
+        raise UserError(f"--target asks for points, but rows are judged by {metric.name}; name a size or a speed")
     setup.setting.learned_from()  # most combinations learn; they are not begun without
     tell(setup, observer)
     tried = ladder(setup.before.form)
