@@ -19,7 +19,6 @@ from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import import_folder
 from afterbert.interop.own import Own
 from afterbert.interop.reading import hidden_states
-from afterbert.interop.sentences import Sentences
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
@@ -182,14 +181,6 @@ def test_padding_in_front_changes_nothing(name: str, tmp_path: Path) -> None:
     assert torch.equal(left[0], right[0]) and torch.equal(left[1, 2:], right[1, :3])
     alone = theirs(IDS[1:, :3]).logits  # the same text in a row of its own
     assert torch.allclose(left[1, 2:], alone[0], atol=1e-5)
-
-
-@pytest.mark.parametrize("pooling", ["mean", "first", "max", "last"])
-def test_a_sentence_has_the_same_vector_wherever_its_padding_stands(pooling: Any, tmp_path: Path) -> None:
-    backbone, _ = write(tmp_path, FORMS["encoder"])
-    sentences = Sentences(pooling)
-    left = sentences.embed(backbone, _rolled(IDS), _rolled(MASK))  # type: ignore[arg-type]
-    assert torch.allclose(left, sentences.embed(backbone, IDS, MASK), atol=1e-6)  # type: ignore[arg-type]
 
 
 def test_an_encoder_decoder_reads_and_writes_with_padding_in_front(tmp_path: Path) -> None:

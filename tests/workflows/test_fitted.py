@@ -13,6 +13,7 @@ from afterbert.training.distribution.processes import SingleProcess
 from afterbert.workflows import fitting
 from afterbert.workflows.gallery import store_of_text
 from afterbert.workflows.pretrain_request import PretrainRequest, fitted_to_budget, is_to_be_fitted
+from afterbert.workflows.step_time import StepTime
 
 TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " * 12
 
@@ -35,7 +36,8 @@ def test_the_size_is_ours_to_choose_only_where_nothing_is_said(request_: Pretrai
 def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "_pieces_per_second", lambda *_: 20_000.0)  # a busy or bf16 machine is slower
+    usual = {"": StepTime(seconds=1.0, tokens=20_000.0)}  # a busy or bf16 machine is slower
+    monkeypatch.setattr(fitting, "step_times", lambda *_, **__: usual)
     WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([TEXT], corpus_bytes=len(TEXT)).save(
         tmp_path / "tokenizer"
     )

@@ -77,7 +77,8 @@ def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
             name, _, said = lines[0].partition(": ")
             found.append((f"  {name}", said))
         else:  # of a model that is asked later, whose own question is not known, what the fixed one costs
-            found.append(("  nats per masked piece" if own is None else "  loss", f"{own or measures['loss']:.3f}"))
+            name, shown = ("nats per masked piece", measures["loss"]) if own is None else ("loss", own)
+            found.append((f"  {name}", f"{shown:.3f}"))
         for language, asked in evaluation.get("languages", {}).items():
             told = f"bits per byte {asked['bits_per_byte']:.3f}, masked accuracy {asked['masked_accuracy']:.1%}"
             told += f" of {asked['asked']:,.0f}" if "asked" in asked else ""

@@ -125,11 +125,6 @@ class _EncoderAlone:
         return self.forward(*inputs, **others)
 
 
-def register_models() -> None:
-    """Registers our classes with the auto classes of transformers."""
-    AutoModel.register(AfterbertConfig, AfterbertModel, exist_ok=True)
-    for auto in (AutoModelForMaskedLM, AutoModelForCausalLM, AutoModelForSeq2SeqLM):
-        auto.register(AfterbertConfig, AfterbertForLM, exist_ok=True)
-
-
-register_models()
+AutoModel.register(AfterbertConfig, AfterbertModel, exist_ok=True)
+for auto in (AutoModelForMaskedLM, AutoModelForCausalLM, AutoModelForSeq2SeqLM):
+    auto.register(AfterbertConfig, AfterbertForLM, exist_ok=True)

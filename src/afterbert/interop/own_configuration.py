@@ -22,9 +22,4 @@ class AfterbertConfig(PretrainedConfig):
         super().__init__(**{**others, "tie_word_embeddings": False})
 
 
-def register_configuration() -> None:
-    """Registers our configuration with transformers' AutoConfig."""
-    AutoConfig.register(AfterbertConfig.model_type, AfterbertConfig, exist_ok=True)
-
-
-register_configuration()
+AutoConfig.register(AfterbertConfig.model_type, AfterbertConfig, exist_ok=True)

@@ -66,14 +66,10 @@ def filled_sentences(
     found = []
     for row in range(len(rows)):
         inner = range(int(rows.row_starts[row]) + 1, int(rows.row_starts[row + 1]) - 1)
-        pieces = [_guess(rows, at, piece_texts, guesses.get(at)) for at in inner]
+        texts = ((at, piece_texts[rows.piece_ids[at]]) for at in inner)
+        pieces = [Guess(text, True, text, guesses[at]) if at in guesses else Guess(text) for at, text in texts]
         found.append({"pieces": [asdict(piece) for piece in pieces]})
     return found
-
-
-def _guess(rows: Rows, at: int, texts: Sequence[str], guesses: tuple[tuple[str, float], ...] | None) -> Guess:
-    text = texts[rows.piece_ids[at]]
-    return Guess(text) if guesses is None else Guess(text, masked=True, truth=text, guesses=guesses)
 
 
 def _rows_of(split: Split, vocabulary: Vocabulary, starts: np.ndarray, lengths: np.ndarray) -> Rows:

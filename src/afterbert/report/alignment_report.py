@@ -1,16 +1,25 @@
 """The picture of an alignment: what is found at each layer, beside random weights and chance."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from afterbert.report import figures
-from afterbert.report.chart import Curve, draw
+from afterbert.report.chart import SERIES, Curve, draw, series_key
 from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Section, SectionedPage
-from afterbert.workflows.alignment import LEVELS, Alignment
+from afterbert.workflows.alignment import LEVELS, Alignment, LayerAlignment
 
-_NAMES = ("forth, CSLS", "back, CSLS", "forth, cosine", "linear CKA", "random weights, CSLS", "random weights, CKA")
+#: What a line of a drawing is -> its height at a layer.
+_LINES: Mapping[str, Callable[[LayerAlignment], float]] = {
+    "forth, CSLS": lambda one: one.csls[0].value,
+    "back, CSLS": lambda one: one.csls[1].value,
+    "forth, cosine": lambda one: one.cosine[0].value,
+    "linear CKA": lambda one: one.cka.value,
+    "random weights, CSLS": lambda one: one.csls[0].beside["random weights"],
+    "random weights, CKA": lambda one: one.cka.beside["random weights"],
+}
 
 
 def alignment_grid(found: Alignment) -> Grid:
@@ -42,23 +51,15 @@ def alignment_grid(found: Alignment) -> Grid:
 
 def alignment_page(found: Alignment) -> SectionedPage:
     """Returns the page with a drawing for each level, and the table."""
-    sections, key = [], tuple(enumerate(_NAMES, start=1))
+    sections, key = [], series_key(_LINES)
     for level, words in LEVELS.items():
         layers = [one for one in found.layers if one.level == level]
         if not layers:
             continue
-        lines = [
-            [one.csls[0].value for one in layers],
-            [one.csls[1].value for one in layers],
-            [one.cosine[0].value for one in layers],
-            [one.cka.value for one in layers],
-            [one.csls[0].beside["random weights"] for one in layers],
-            [one.cka.beside["random weights"] for one in layers],
-        ]
         xs, labels = np.array([one.layer for one in layers], dtype=float), tuple(f"layer {one.layer}" for one in layers)
         curves = [
-            Curve(name, xs, np.array(ys), f"series-{number}", has_dots=True, labels=labels)
-            for (number, name), ys in zip(key, lines)
+            Curve(name, xs, np.array([height(one) for one in layers]), style, has_dots=True, labels=labels)
+            for style, (name, height) in zip(SERIES, _LINES.items())
         ]
         chart = draw(level, curves, x_title="layer", write=figures.percent, starts_at_zero=True,
                      levels=[("chance", layers[0].csls[0].beside["chance"])])  # fmt: skip

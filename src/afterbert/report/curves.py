@@ -41,13 +41,14 @@ def curves_of(record: RunRecord) -> Curves:
     """Returns every chart for which the metrics have values."""
     metrics = record.metrics
     large = (_loss(record), _accuracy(record))
-    small = [
-        _small(metrics, "learning_rate", "learning rate", "{:.3g}".format),
-        _small(metrics, "grad_norm", "gradient norm before clipping", figures.number),
-        _small(metrics, "tokens_per_second", "tokens per second", figures.large),
-    ]
+    columns, steps = metrics.columns, metrics.columns.get("step", np.empty(0))
+    shown: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+        ("learning_rate", "learning rate", "{:.3g}".format),
+        ("grad_norm", "gradient norm before clipping", figures.number),
+        ("tokens_per_second", "tokens per second", figures.large),
+    )
+    small = [_line(title, steps, columns[name], write) for name, title, write in shown if name in columns]
     if len(metrics.parts) > 1:
-        steps = metrics.columns["step"]
         small += [_line(_part_title(record, name), steps, ys, figures.number) for name, ys in metrics.parts.items()]
     return Curves(
         large=tuple(chart for chart in large if chart),
@@ -134,12 +135,6 @@ def _held_out(metrics: MetricsTable, measure: str) -> list[Curve]:
     steps = np.array([e.step for e in told])
     values = np.array([e.measures[measure] for e in told])
     return [Curve("held-out text", steps, values, style="held-out", has_dots=len(told) <= 60)] if told else []
-
-
-def _small(metrics: MetricsTable, column: str, title: str, write: Callable[[float], str]) -> Chart | None:
-    if column not in metrics.columns:
-        return None
-    return _line(title, metrics.columns["step"], metrics.columns[column], write)
 
 
 def _line(title: str, steps: np.ndarray, values: np.ndarray, write: Callable[[float], str]) -> Chart | None:

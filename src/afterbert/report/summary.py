@@ -192,8 +192,7 @@ def answers_in_words(answered: Sequence[Figure]) -> list[tuple[str, str]]:
 
 def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]:
     """Counts of pieces asked, each by the name of its measure."""
-    names = {key: _MEASURES.get(_SPLIT + key, figures.words(key)) for key in counts}
-    return [(names[key], figures.count(value)) for key, value in counts.items()]
+    return [(_MEASURES.get(_SPLIT + key, figures.words(key)), figures.count(value)) for key, value in counts.items()]
 
 
 def facts_of(record: RunRecord) -> tuple[Fact, ...]:

@@ -112,28 +112,17 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
             "machine": [os.cpu_count(), name_of_device(device), torch.get_num_threads()],
         }
     )
+    known = read_json_object(kept) if kept.is_file() else {}
     try:
         check_memory(recipe, size, device=device)
-    except UserError:
+        if asked not in known:
+            found = step_times({"": resolved}, store, device=device, turns=1)[""]
+            known[asked] = found.tokens / found.seconds
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    except UserError:  # not a single row fits into memory
         return Choice(resolved.size or "", parameters, 0.0)
-    known = read_json_object(kept) if kept.is_file() else {}
-    if asked not in known:
-        speed = _pieces_per_second(resolved, store, device)
-        if speed is None:
-            return Choice(resolved.size or "", parameters, 0.0)
-        known[asked] = speed
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return Choice(resolved.size or "", parameters, known[asked])
-
-
-def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float | None:
-    """None if not a single row fits into memory."""
-    try:
-        found = step_times({"": resolved}, store, device=device, turns=1)[""]
-    except UserError:
-        return None
-    return found.tokens / found.seconds
 
 
 def _short(number: float) -> str:

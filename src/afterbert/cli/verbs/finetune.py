@@ -138,9 +138,15 @@ def finetune(
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
-    from afterbert.cli.finetuning import fine_tune
+    import yaml
+
+    from afterbert.api.finetuning import carry_out
+    from afterbert.api.terminal import console, safe
+    from afterbert.api.watch import Watch
+    from afterbert.base.config import to_plain
+    from afterbert.base.visible import visible
     from afterbert.cli.options import settings_only
-    from afterbert.workflows.finetune_request import FinetuneRequest
+    from afterbert.workflows.finetune_request import FinetuneRequest, set_up
 
     said = {_PATHS.get(name, name): given.pop(name) for name in _SETTINGS}
     overrides = [(path, "true" if value is True else value) for path, value in said.items() if value]
@@ -151,4 +157,23 @@ def finetune(
         overrides=(*overrides, *settings_only(context)),
         **{name: value for name, value in fields.items() if value is not None},
     )
-    return fine_tune(request, dry_run=dry_run)
+    if dry_run:
+        with Watch() as watch:
+            plain = to_plain(set_up(request, watch).bench.settings)
+        print(visible(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)), end="")
+        return 0
+    done = carry_out(request)
+    if done.exit_code:
+        where = "in the search" if done.step is None else f"at step {done.step}"
+        console.print(f"stopped {where}, everything saved; the same command goes on")
+        return done.exit_code
+    if done.model is not None:
+        every = f" (and {len(done.models) - 1} more seeds beside it)" if len(done.models) > 1 else ""
+        console.print(f"model:       {safe(str(done.model))}{every}")
+        console.print(f"predictions: {safe(str(done.model.parent / 'predictions'))}")
+    for name, models in done.compared.items():
+        every = f" (and {len(models) - 1} more below {name}/)" if len(models) > 1 else ""
+        console.print(safe(f"model of {name}: {models[0]}{every}"))
+    console.print(f"figures:     {safe(str(done.figures))}")
+    console.print(f"report:      {safe(str(done.report))}")
+    return 0

@@ -52,9 +52,11 @@ def score(
 
     `afterbert score runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --probe --probe.layer 1`
     """
+    from afterbert.api.tables import drawn
+    from afterbert.api.terminal import console, safe, table
+    from afterbert.api.watch import Watch
     from afterbert.base.errors import UserError
-    from afterbert.cli.scoring import print_pairs, print_probed, print_scored
-    from afterbert.workflows.scoring import ScoreRequest
+    from afterbert.workflows import scoring
 
     settings = settings_only(context)
     if (task is None) == (pairs is None):
@@ -72,7 +74,7 @@ def score(
             raise UserError(f"{option} has no effect where {asked} is asked; leave it out")
     if settings and cue is None and not probe:
         raise UserError(f"--{settings[0][0]} has no effect without --cue or --probe; leave it out")
-    request = ScoreRequest(
+    request = scoring.ScoreRequest(
         model=model,
         rows=str(task or pairs),
         task=as_,
@@ -81,9 +83,18 @@ def score(
         max_unknown=max_unknown,
         **data,
     )
-    if pairs is not None:
-        print_pairs(request)
-    elif probe:
-        print_probed(request)
-    else:
-        print_scored(request, cue=cue)
+    with Watch() as watch:
+        if pairs is not None:
+            made = table("pairs of", ">count", ">right", ">the shorter one")
+            for pair in scoring.score_pairs(request, watch):
+                made.add_row(safe(pair.name), f"{pair.count:,}", f"{pair.right:.1%}", f"{pair.shorter:.1%}")
+            console.print(made)
+            return
+        if probe:
+            for figure in scoring.score_by_probe(request, watch):
+                console.print(safe(str(figure)))
+            return
+        done = scoring.score_by_cue(request, cue, watch) if cue else scoring.score_by_head(request, watch)
+    console.print(drawn(done.results) if done.results else "no row has a label, so nothing can be scored")
+    console.print(f"predictions: {safe(str(done.folder / 'predictions'))}")
+    console.print(f"figures:     {safe(str(done.folder / 'results.json'))}")
