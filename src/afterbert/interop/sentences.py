@@ -96,14 +96,14 @@ class Sentences:
     def read(folder: Path) -> Sentences:
         """Reads what the side files of a folder ask for. Raises UserError for what is not known here."""
         modules = read_json(folder / "modules.json", most=1 << 20)
-        if not isinstance(modules, list) or not all(isinstance(one, dict) and "path" in one for one in modules):
-            raise UserError(f"{folder / 'modules.json'} is no list of modules, each with a path; download it again")
+        if not isinstance(modules, list) or not all(isinstance(one, dict) for one in modules):
+            raise UserError(f"{folder / 'modules.json'} is no list of modules; download it again")
         kinds = [str(module.get("type")).rsplit(".", 1)[-1] for module in modules]
         if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
             raise UserError(
                 f"{folder / 'modules.json'} chains {', '.join(kinds)}; only Transformer, Pooling, Normalize are read"
             )
-        asked = read_json_object(folder / str(modules[1]["path"]) / "config.json", most=1 << 20)
+        asked = read_json_object(folder / str(modules[1].get("path", "")) / "config.json", most=1 << 20)
         modes = [mode for mode, flag in _FLAGS.items() if asked.get(flag)]
         if not modes and asked.get("pooling_mode") in _THEIR_WORDS:
             modes = [_THEIR_WORDS[asked["pooling_mode"]]]
