@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import Metrics, RunFolder, write_atomically
+from afterbert.base.runs import Metrics, RunFolder, copy_whole, replacing, write_atomically
 
 HOLDS = """
 import sys, time
@@ -258,3 +258,13 @@ def test_status_is_written_twice_a_second_at_most(tmp_path):
         written.add(found.step)
     assert step > 2
     assert written == {0}
+
+
+def test_nothing_is_left_of_a_file_that_was_not_written_whole(tmp_path):
+    (tmp_path / "kept").write_text("before")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "kept") as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    with pytest.raises(IsADirectoryError):
+        copy_whole(tmp_path, tmp_path / "kept")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"] and (tmp_path / "kept").read_text() == "before"

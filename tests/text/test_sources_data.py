@@ -121,7 +121,7 @@ def test_without_the_libraries_there_is_one_line(monkeypatch: pytest.MonkeyPatch
 
 def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
-    rows = [{"text": "one", "id": "a"}, {"text": None, "id": "b"}, {"text": "cafe\u0301"}]
+    rows: list[dict[str, Any]] = [{"text": "one", "id": "a"}, {"text": None, "id": "b"}, {"text": "cafe\u0301"}]
     asked: list[dict[str, Any]] = []
 
     def load(path: str, **options: Any) -> Any:
@@ -142,6 +142,8 @@ def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) 
     assert tally.files == {"hub": 1} and tally.dropped == {"empty": 1}
     with pytest.raises(UserError, match="hub:owner/name has no column 'body'; known: text, id"):
         list(read([Hub("owner/name", text_column="body")]))
+    rows[:] = [{"text": "one", "lang": 3}]
+    assert next(read([Hub("owner/name", language_column="lang")])).language == "3"
 
 
 @pytest.mark.parametrize(

@@ -64,26 +64,32 @@ def explain_exit(returncode: int) -> str:
 def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
     """Writes a file so that afterwards either the whole text or nothing stands at `path`; `sync` makes it survive a
     power failure too. Raises OSError."""
-    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
+        file.write(text)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     if sync:
         make_durable(path.parent)
 
 
 def copy_whole(source: Path, path: Path) -> None:
     """Copies a file's content; the whole of it or nothing stands at `path` afterwards. Raises OSError."""
+    with replacing(path) as beside:
+        shutil.copyfile(source, beside)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a place beside `path`; the file written there comes to stand at `path` when it is whole, and goes after an
+    error."""
     beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    shutil.copyfile(source, beside)
-    os.replace(beside, path)
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def make_durable(path: Path) -> None:

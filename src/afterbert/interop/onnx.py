@@ -1,7 +1,6 @@
 """A model as an ONNX graph: any batch, any length, compared with ours before it is handed over."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import need_extra
+from afterbert.base.runs import replacing
 from afterbert.interop.reading import hidden_states
 from afterbert.interop.task_class import Answering
 from afterbert.models import Architecture, Backbone
@@ -52,7 +52,6 @@ def export_onnx(
     reader = _Reader(backbone, head, architecture).eval()
     dimensions = reader.dimensions()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".tmp-{os.getpid()}-{path.name}"
     with _quiet():
         program = torch.onnx.export(
             reader,
@@ -63,13 +62,13 @@ def export_onnx(
             output_names=reader.outputs,
             verbose=False,
         )
-        assert program is not None
-        program.save(str(beside))
-    largest = _largest_difference(beside, reader)
-    if not largest < _TOLERANCE:
-        beside.unlink()
-        raise RuntimeError(f"the ONNX graph differs from the model by {largest:.1e}")
-    os.replace(beside, path)
+    assert program is not None
+    with replacing(path) as beside:
+        with _quiet():
+            program.save(str(beside))
+        largest = _largest_difference(beside, reader)
+        if not largest < _TOLERANCE:
+            raise RuntimeError(f"the ONNX graph differs from the model by {largest:.1e}")
     return OnnxModel(path, tuple(dimensions), largest)
 
 

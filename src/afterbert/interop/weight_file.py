@@ -1,13 +1,14 @@
 """A model's weight file, the same bytes for the same model."""
 
 import json
-import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import Tensor
+
+from afterbert.base.runs import replacing
 
 _LENGTH_BYTES = 8  # of the header, little-endian, at the start of the file (safetensors README, "Format")
 
@@ -19,13 +20,12 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     The library orders the tensors but writes metadata in a random order, so that no two files of one model
     would have the same digest, and makes the file its owner's alone. Raises OSError.
     """
-    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    beside.touch()
-    usual_mode = stat.S_IMODE(beside.stat().st_mode)
-    save_file(dict(tensors), beside, metadata=dict(metadata))
-    _order_metadata(beside)
-    beside.chmod(usual_mode)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        beside.touch()
+        usual_mode = stat.S_IMODE(beside.stat().st_mode)
+        save_file(dict(tensors), beside, metadata=dict(metadata))
+        _order_metadata(beside)
+        beside.chmod(usual_mode)
 
 
 def _order_metadata(path: Path) -> None:

@@ -69,8 +69,8 @@ class Hub(Source):
             return
         intake.tally.bytes += len((text or "").encode(errors="replace"))
         id = None if own is None else str(own).encode(errors="replace").decode()
-        language = record[self.language_column] if self.language_column else None
-        yield from intake.documents(text or "", number, id=id, language=language)
+        code = record[self.language_column] if self.language_column else None
+        yield from intake.documents(text or "", number, id=id, language=None if code is None else str(code))
 
     def _commit(self) -> str:
         """The commit that the revision is now; one request without retries, so a missing network is told at once."""
