@@ -185,8 +185,7 @@ def test_what_a_kill_left_is_swept(copy):
 
 def test_a_rehearsal_leaves_nothing(tmp_path):
     made = checkpoints(tmp_path, steps=())
-    size = made.rehearse(files(1), {"step": 1})
-    assert size > sum(tensor_file.size_of(tensors) for tensors in files(1).values())
+    made.rehearse(files(1), {"step": 1})
     assert names(tmp_path) == []
 
 

@@ -142,14 +142,8 @@ class Mixture(Objective):
         from afterbert.objectives.modules.mixture import MixtureModule
 
         backbone = architecture.build(vocabulary)
-        return MixtureModule(
-            self,
-            backbone,
-            {
-                member.name: with_ponder_cost(member.objective.build_on(backbone, architecture, vocabulary))
-                for member in self.members
-            },
-        )
+        heads = {one.name: one.objective.build_on(backbone, architecture, vocabulary) for one in self.members}
+        return MixtureModule(self, backbone, {name: with_ponder_cost(module) for name, module in heads.items()})
 
     def check(self, architecture: Architecture) -> None:
         for member in self.members:

@@ -1,7 +1,7 @@
 """A run in progress: its parts, where it stands, and what is done from several places of it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -9,8 +9,8 @@ import torch
 from afterbert.base.runs import RunFolder, State
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.averaging import RunningAverage
-from afterbert.training.checkpoints import snapshot
 from afterbert.training.checkpoints.checkpointing import Checkpointing
+from afterbert.training.checkpoints.snapshot import undisturbed
 from afterbert.training.checkpoints.writing import SaveError
 from afterbert.training.clock import Clock
 from afterbert.training.config import Training
@@ -97,7 +97,12 @@ class LiveRun:
         self.status("evaluating")
         figures: dict[str, float] | None = None
         with self.clock.apart() as lap:
-            with suppress(Interrupted), self._shown(), self._breaking():
+            with (
+                suppress(Interrupted),
+                undisturbed(self.module, self.device),
+                self.average.in_place(),
+                self._breaking(),
+            ):
                 found = self.evaluate(self.module, self.progress.step)
                 figures = {name: float(value) for name, value in found.items()}
             self.parallel.settle()
@@ -114,12 +119,6 @@ class LiveRun:
         self.progress.enough = next(filter(None, self.processes.gathered(enough)), "")
         if self.progress.enough:
             self.note(f"stopped early: {self.progress.enough}")
-
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
-        """Inside, the module is as it is evaluated, and nothing that happens to it lasts."""
-        with snapshot.undisturbed(self.module, self.device), self.average.in_place():
-            yield
 
     def _breaking(self) -> AbstractContextManager:
         """Inside, a signal breaks work off, unless other processes would wait for this one in its midst."""

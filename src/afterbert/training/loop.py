@@ -69,11 +69,7 @@ def _train(live: LiveRun, length: RunLength) -> None:
             if ends and step > before:  # else gone back to where all this was done
                 live.progress.evaluation_due = live.evaluate is not None
             live.evaluate_if_due()
-            if save_every is None:
-                due = live.clock.since_save >= saves.amount
-            else:
-                due = step % save_every == 0
-            if live.processes.any(due):
+            if live.processes.any(step % save_every == 0 if save_every else live.clock.since_save >= saves.amount):
                 live.save()
     signum = live.signal()
     if signum is not None and _unfinished(live, length):

@@ -43,17 +43,14 @@ class LanguageModelModule(ObjectiveModule, ABC):
         """Returns hidden states [N, D] at flat places [N] of a batch."""
         return self.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids(), wanted=places)
 
-    def score(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Returns the summed cross-entropy at the asked places of a batch."""
-        told = Inputs.languages_at(arrays, arrays["chosen"])
-        return self.lm_head.score(self.states(arrays, arrays["chosen"]), arrays["target_ids"], told)
-
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Returns logits [N, V] at the asked places of a batch."""
         return self.lm_head(self.states(arrays, arrays["chosen"]), Inputs.languages_at(arrays, arrays["chosen"]))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {self.part: self.score(arrays)}
+        told = Inputs.languages_at(arrays, arrays["chosen"])
+        states = self.states(arrays, arrays["chosen"])
+        return {self.part: self.lm_head.score(states, arrays["target_ids"], told)}
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {f"{self.part}_accuracy": right(self.predict(arrays), arrays["target_ids"])}

@@ -89,16 +89,10 @@ class Checkpoints:
         for step, path in sorted(self._found().items(), reverse=True)[self._keep :]:
             self.forget(Saved(path, step))
 
-    def rehearse(self, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> int:
-        """Writes and verifies a checkpoint of full size and removes it again. Returns its bytes; raises as `save`."""
+    def rehearse(self, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> None:
+        """Writes and verifies a checkpoint of full size and removes it again. Raises as `save`."""
         beside = self._writer.write("rehearsal", files, state)
-
-        def remove() -> int:
-            size = sum(entry.stat().st_size for entry in beside.rglob("*") if entry.is_file())
-            shutil.rmtree(beside)
-            return size
-
-        return self._processes.on_rank_zero(remove)
+        self._processes.on_rank_zero(lambda: shutil.rmtree(beside))
 
     def latest(self) -> tuple[Saved | None, list[str]]:
         """Returns the newest checkpoint that verifies, or None if none was ever made, and a note for each damaged one
