@@ -59,6 +59,6 @@ def trivial_accuracy(asked: Asked, shown: Rows) -> float:
     elif isinstance(asked, RowLabels):
         answers = asked.labels[asked.labels >= 0]
     else:
-        answers = asked.target.piece_ids if asked.asked is None else asked.target.piece_ids[asked.asked]
+        answers = asked.target.piece_ids
     _, counts = np.unique(answers, return_counts=True)
     return float(counts.max() / counts.sum()) if len(answers) else float("nan")
