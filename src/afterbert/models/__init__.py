@@ -173,25 +173,20 @@ class Architecture(ABC):
         """Counts the parameters of `build`, on a skeleton that holds no numbers; of one deeper than any that is built
         in earnest, on two that are less deep, since each further layer adds as much as the one before."""
         if self.num_hidden_layers <= _DEEPEST:
-            return _count(self._skeleton(vocab_size))
+            return _count(_skeleton(self, vocab_size))
         try:
             less, more = (
-                _count(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth))._skeleton(vocab_size))
+                _count(_skeleton(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth)), vocab_size))
                 for depth in (_DEEPEST // 2, _DEEPEST)
             )
         except UserError:  # layers that are shared in groups, which these depths do not divide into
-            return _count(self._skeleton(vocab_size))
+            return _count(_skeleton(self, vocab_size))
         return more + (more - less) * (self.num_hidden_layers - _DEEPEST) // (_DEEPEST - _DEEPEST // 2)
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
         with skeleton():
-            return _count(self.build_lm_head(_shallow(self)._skeleton(vocab_size)))
-
-    def _skeleton(self, vocab_size: int) -> Backbone:
-        sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
-        with skeleton():
-            return sized.build(Vocabulary(size=vocab_size))
+            return _count(self.build_lm_head(_skeleton(_shallow(self), vocab_size)))
 
     @abstractmethod
     def flops_per_token(self, vocab_size: int, length: int) -> float:
@@ -232,11 +227,6 @@ class Architecture(ABC):
         """Whether languages have layers or tables of pieces of their own."""
         return False
 
-    @property
-    def tables(self) -> int:
-        """How many tables of pieces it has: one, or one for each language."""
-        return 1
-
     def writing_start(self, vocabulary: Vocabulary) -> Start:
         """Returns the special piece with which writing begins: the one that separates texts. Where the vocabulary has
         none it is `eos`, which `vocabulary.need` then asks for."""
@@ -254,6 +244,12 @@ class Architecture(ABC):
                 f"out, or set at least {vocabulary.size}"
             )
         return self.vocab_size
+
+
+def _skeleton(architecture: Architecture, vocab_size: int) -> Backbone:
+    sized: Architecture = replace(cast(Any, architecture), vocab_size=vocab_size)
+    with skeleton():
+        return sized.build(Vocabulary(size=vocab_size))
 
 
 def _shallow(architecture: Architecture) -> Architecture:

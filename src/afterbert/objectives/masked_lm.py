@@ -8,7 +8,7 @@ mixture of visibilities it is UniLM's cloze task (1905.03197, Sections 2.3 and 2
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from afterbert.pretext.posed import AskedInPlace, Posed, RowLabels
 
 if TYPE_CHECKING:
     from afterbert.models import Architecture, Backbone
+    from afterbert.models.encoder import Encoder
     from afterbert.objectives.modules import ObjectiveModule
 
 _FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
@@ -110,7 +111,7 @@ class MaskedLM(TextStart):
                 "a masked_lm objective needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
-        if self.boundary is not None and architecture.tables > 1:
+        if self.boundary is not None and cast("Encoder", architecture).stack.sharing.tables > 1:
             raise UserError(ONE_TABLE.format("boundary"))
         if self.segments == "by_sight" and architecture.type_vocab_size < 6:
             raise UserError(

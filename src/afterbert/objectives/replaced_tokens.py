@@ -155,7 +155,7 @@ class ReplacedTokens(TextStart):
                 "replaced_tokens needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
-        if architecture.tables > 1:
+        if cast("Encoder", architecture).stack.sharing.tables > 1:
             raise UserError(ONE_TABLE.format("replaced_tokens"))
         if self.generator.shares == "all" and self.generator.of(cast("Encoder", architecture)) != architecture:
             raise UserError(

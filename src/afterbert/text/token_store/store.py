@@ -99,7 +99,7 @@ class Split:
         """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
         counts = np.zeros(1, dtype=np.int64)
         for block in self.blocks():
-            here = np.bincount(self._stretch(block), minlength=len(counts))
+            here = np.bincount(_stretch(self, block), minlength=len(counts))
             here[: len(counts)] += counts
             counts = here
         return counts
@@ -112,13 +112,9 @@ class Split:
         """Yields all offsets of pieces, in order, some millions at a time."""
         return (range(at, min(at + _BLOCK, self.num_pieces)) for at in range(0, self.num_pieces, _BLOCK))
 
-    def _stretch(self, block: range) -> np.ndarray:
-        """The pieces of a block, without a copy where the split has a file of its own."""
-        return self._pieces[block.start : block.stop] if hasattr(self, "_folder") else self.pieces(np.array(block))
-
     def count(self, piece: int | None) -> int:
         """Returns how often a piece stands in the split."""
-        return 0 if piece is None else sum(int((self._stretch(block) == piece).sum()) for block in self.blocks())
+        return 0 if piece is None else sum(int((_stretch(self, block) == piece).sum()) for block in self.blocks())
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         """Returns a plane's values at these offsets [N]: bool [N], uint8 [N] if of several bits. Raises UserError."""
@@ -267,6 +263,11 @@ class Store:
             "repaired": dict(tally.repaired),
             "bytes": tally.bytes,
         }
+
+
+def _stretch(split: Split, block: range) -> np.ndarray:
+    """The pieces of a block, without a copy where the split has a file of its own."""
+    return split._pieces[block.start : block.stop] if hasattr(split, "_folder") else split.pieces(np.array(block))
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
