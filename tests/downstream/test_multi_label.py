@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -24,6 +26,7 @@ from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import find_task
 from afterbert.downstream.tasks.multi_label import MultiLabel
+from afterbert.objectives.parts.distillation import DistillationModule, Losses
 
 NAMES = ("gleði", "reiði", "ótti")
 SETS = [("gleði",), ("gleði", "reiði"), (), ("reiði", "ótti"), ("ótti",), ("gleði", "reiði", "ótti")] * 4
@@ -170,3 +173,20 @@ def test_a_row_of_totals_hides_no_labels(tmp_path):
     data = read(source)
     assert (name_of(data.task), data.task.labels) == ("multi_label", ("rude", "wrong"))
     assert "1 rows without a label (first: a.csv:10)" in " ".join(data.notes)
+
+
+def test_a_teacher_tells_the_chance_of_each_label_by_itself(tiny_model, data_of):
+    """Not shares of all labels: two may be sure at once."""
+    bench = Bench.of(tiny_model, [data_of(MultiLabel())], FineTuning())
+    module, prepared = bench.module().eval(), bench.asked.prepared["toy"]["train"]
+    batch = prepared.batch(np.arange(4), pad=0, has_segments=True, name="toy")
+    arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
+    with torch.no_grad():
+        chances, output = module.predict(arrays).softmax(-1)[..., 0], module.answer(arrays)
+        torch.testing.assert_close(chances, output.sigmoid())
+        mine, theirs = torch.randn(4, 3), torch.randn(4, 3)
+        said = [torch.stack((one, torch.zeros_like(one)), -1) for one in (mine, theirs)]
+        found = DistillationModule._soft(SimpleNamespace(losses=Losses(temperature=1.0)), *said)
+        p, q = theirs.sigmoid(), mine.sigmoid()
+        expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean(-1).sum()
+    torch.testing.assert_close(found, expected)

@@ -64,8 +64,8 @@ class HeadModule(nn.Module, ABC):
         """Computes what predictions are read from, [B, ...] or [B, T, ...]."""
 
     def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Computes what it says to all that the batch asks: [N, K], of which a softmax over K makes shares, or [N, 1]
-        where a number is asked."""
+        """Computes what it says to all that the batch asks: [N, ..., K], of which a softmax over K makes shares, or
+        [N, 1] where a number is asked."""
         return self.output(hidden, arrays)
 
 

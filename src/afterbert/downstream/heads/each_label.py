@@ -97,6 +97,11 @@ class EachLabelModule(LayersModule):
         losses = F.binary_cross_entropy_with_logits(found, torch.where(is_asked, labels, 0.0), reduction="none")
         return (losses * is_asked).mean(-1).sum()
 
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Computes [B, K, 2]: each label is given or not, whatever the others are."""
+        found = self.output(hidden, arrays)
+        return torch.stack((found, torch.zeros_like(found)), -1)
+
 
 def best_threshold(chances: np.ndarray, is_true: np.ndarray) -> float:
     """Finds the chance from which on a label had best be given, from the chances of rows [N] that have it or not [N].

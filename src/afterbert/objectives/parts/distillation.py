@@ -134,13 +134,15 @@ class DistillationModule(WrappingModule):
         return {**self.inner.meanings(), **mine}
 
     def _soft(self, mine: Tensor, theirs: Tensor) -> Tensor:
-        """Of logits [N, K], summed over N; a teacher's table may have spare rows behind the last piece."""
+        """Of logits [N, ..., K], summed over N, the mean of what is asked of each. A teacher's table may have spare
+        rows behind the last piece."""
         theirs = theirs[..., : mine.shape[-1]]
         if mine.shape[-1] == 1:
             return F.mse_loss(mine, theirs, reduction="sum")
         temperature = self.losses.temperature
         soft, told = (mine / temperature).log_softmax(-1), (theirs / temperature).log_softmax(-1)
-        return temperature**2 * F.kl_div(soft, told, reduction="sum", log_target=True)
+        asked_of_each = mine[0, ..., 0].numel() if len(mine) else 1
+        return temperature**2 * F.kl_div(soft, told, reduction="sum", log_target=True) / asked_of_each
 
     def _cosine(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
         assert mine.last is not None and theirs.last is not None
