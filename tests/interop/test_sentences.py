@@ -31,10 +31,13 @@ def folder_of(tmp_path: Path, architecture: Architecture) -> Path:
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
 
     made = Tokenizer(WordLevel({piece: number for number, piece in enumerate(PIECES)}, unk_token="[UNK]"))
     made.pre_tokenizer = Whitespace()
     made.add_special_tokens(PIECES[:5])
+    if isinstance(architecture, Encoder):  # also texts that are cut keep both
+        made.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     made.save(str(tmp_path / "tokenizer.json"))
     torch.manual_seed(0)
     backbone = architecture.build(VOCABULARY)

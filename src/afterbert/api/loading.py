@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -67,8 +67,7 @@ class Model(ShowsItself):
         """
         if method == "sample" and not {"top_k", "top_p"} & settings.keys():
             settings["top_k"] = 40
-        first = Generation(method=method, seed=seed, **settings)
-        drawn = [replace(first, seed=seed + number) for number in range(count)]
+        drawn = Generation(method=method, seed=seed, **settings).several(count)
         return [self._writer.write([prompt], one, longest=longest, stop=stop)[0] for one in drawn]
 
     def encode(

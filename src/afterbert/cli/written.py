@@ -1,10 +1,8 @@
 """What `generate` does: a prompt and what a model makes of it, on a terminal piece by piece."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from afterbert.api.terminal import console, safe, tell_notes
-from afterbert.base.errors import UserError
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.training.devices import default_device
@@ -15,18 +13,16 @@ def print_texts(
     name: str, prompt: str, generation: Generation, *, longest: int, stop: Sequence[str], count: int
 ) -> None:
     """Prints `count` texts, each after its prompt where the model goes on with it. Raises UserError."""
-    if count > 1 and generation.method != "sample":
-        raise UserError(f"method {generation.method} writes the same text each time; leave --count out, or draw")
+    drawn = generation.several(count)
     generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
     tell_notes(generator.model.notes)
     shown = "" if generator.reads_apart else prompt
-    for number in range(count):
-        drawn = replace(generation, seed=generation.seed + number)
+    for number, one in enumerate(drawn, start=1):
         if count > 1:
-            console.print(f"[dim]{number + 1}[/dim]")
+            console.print(f"[dim]{number}[/dim]")
         console.print(f"[bold]{safe(shown)}[/bold]", end="")
         printed = _Printed(console.is_terminal)
-        (text,) = generator.write([prompt], drawn, longest=longest, stop=stop, told=printed)
+        (text,) = generator.write([prompt], one, longest=longest, stop=stop, told=printed)
         printed.rest(text)
         console.print()
 

@@ -20,6 +20,7 @@ from afterbert.base.rows import filled_up
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.visibility import PaddedVisibility
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 
@@ -151,8 +152,9 @@ class FrozenFeatures:
 
     def _pooled(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> np.ndarray:
         """float32 [N, D]."""
-        room = self._room(model)
-        rows = [row[:room] for row in rows]
+        room, behind = self._room(model), Frame.of(model.tokenizer).behind
+        # a text that is cut keeps the special pieces at its end
+        rows = [row if len(row) <= room else [*row[: room - len(behind)], *behind] for row in rows]
         found = np.zeros((len(rows), model.architecture.hidden_size), dtype=np.float32)
         for numbers, states, lengths in self._batches(model, rows):
             is_piece = (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[..., None]

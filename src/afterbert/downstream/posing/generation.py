@@ -6,7 +6,7 @@ the likeliest that hold a share p: Holtzman et al. 2019 (1904.09751).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -53,6 +53,12 @@ class Generation:
             raise UserError(
                 f"temperature, top_k and top_p have no effect on method {self.method}; set method to sample"
             )
+
+    def several(self, count: int) -> "list[Generation]":
+        """Returns ways to write so many texts, of one seed each. Raises UserError where they would all be the same."""
+        if count > 1 and self.method != "sample":
+            raise UserError(f"method {self.method} writes the same text each time; leave count out, or draw")
+        return [replace(self, seed=self.seed + number) for number in range(count)]
 
     def __call__(
         self,
