@@ -83,3 +83,11 @@ def test_draws_follow_the_chances_and_do_not_hang_on_the_batch():
 def test_a_setting_without_effect_is_refused():
     with pytest.raises(UserError, match="no effect on method greedy; set method to sample"):
         Generation(top_k=2)
+
+
+def test_several_texts_have_seeds_of_their_own_and_must_be_drawn():
+    drawn = Generation(method="sample", seed=7).several(3)
+    assert [one.seed for one in drawn] == [7, 8, 9]
+    assert Generation().several(1) == [Generation()]
+    with pytest.raises(UserError, match="method greedy writes the same text each time; leave count out, or draw"):
+        Generation().several(2)
