@@ -119,3 +119,11 @@ def test_halves_are_in_their_own_languages():
 def test_rows_of_special_pieces_alone_are_no_pairs():
     batch = posed(Contrastive(views="deleted", deleted=1.0), np.arange(5))
     assert not batch.arrays["is_pair"].any() and batch.counts["contrast"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "times"), [({}, 1), ({"views": "dropout"}, 2), ({"views": "deleted", "deleted": 0.25}, 1.5)]
+)
+def test_what_views_are_read_is_counted(settings, times):
+    one = Encoder().flops_per_token(100, 32)
+    assert one + Contrastive(**settings).flops_beside(Encoder(), 100, 32) == pytest.approx(times * one)

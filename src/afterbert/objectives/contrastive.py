@@ -61,6 +61,11 @@ class Contrastive(Objective):
         }
         return {"": f"{twice[self.views]}; asked is which of the batch's second vectors belongs to which first one"}
 
+    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
+        """Returns what the second view adds: a row once more, or what both leave of it; halves are the row itself."""
+        more = {"halves": 0.0, "dropout": 1.0, "deleted": 1 - 2 * self.deleted}[self.views]
+        return more * architecture.flops_per_token(vocab_size, length)
+
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
 
