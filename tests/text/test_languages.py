@@ -9,7 +9,9 @@ from afterbert.base.errors import UserError
 from afterbert.base.mixing.exponent import Exponent
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.languages import check_code, sources_by_language
+from afterbert.text.from_paths import sources_for
+from afterbert.text.language_codes import check_code
+from afterbert.text.languages import sources_by_language
 from afterbert.text.sources._switched import Switched
 from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.sources.txt import Txt
@@ -128,6 +130,12 @@ def test_mixed_scripts_are_told_with_the_place(tmp_path):
 def test_an_unknown_code_is_refused_with_the_nearest(code, near):
     with pytest.raises(UserError, match=f"did you mean '{near}'"):
         check_code(code)
+
+
+def test_a_file_called_after_no_language_is_refused(tmp_path):
+    (tmp_path / "jp.txt").write_text("文", encoding="utf-8")
+    with pytest.raises(UserError, match="jp.txt: 'jp' is no language code of ISO 639; did you mean 'ja'"):
+        sources_for([str(tmp_path / "jp.txt")], language="by-name")
 
 
 def test_the_codes_of_an_option_are_looked_at_one_by_one(tmp_path):

@@ -18,7 +18,7 @@ from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
 from afterbert.probes.minimal_pairs import room_for_text
 from afterbert.probes.translations import translations
-from afterbert.text.languages import check_code
+from afterbert.text.language_codes import check_code
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.token_store.store import Split
 from afterbert.text.word_pairs import read_dictionary

@@ -20,7 +20,8 @@ from afterbert.interop.loading import load_model
 from afterbert.interop.revocabulary import with_language, with_sums, with_vocabulary
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.text.languages import check_code, sources_by_language
+from afterbert.text.language_codes import check_code
+from afterbert.text.languages import sources_by_language
 from afterbert.text.pieces.vocabulary_change import Units, extended
 from afterbert.text.sources import Source
 from afterbert.text.token_store.by_language import by_language, figures_by_language

@@ -10,7 +10,8 @@ from afterbert.base.config import differences, to_plain
 from afterbert.base.errors import UserError
 from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
-from afterbert.text.languages import check_code, check_codes, sources_by_language
+from afterbert.text.language_codes import check_code, check_codes
+from afterbert.text.languages import sources_by_language
 from afterbert.text.sources import Source
 from afterbert.text.sources._switched import Switched
 from afterbert.text.word_pairs import read_dictionary

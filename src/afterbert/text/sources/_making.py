@@ -10,6 +10,7 @@ from typing import Any
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.text.files import streams
+from afterbert.text.language_codes import check_code
 from afterbert.text.sources import Source
 
 Option = str | int | bool | None
@@ -53,7 +54,10 @@ def _language_named(path: str) -> str:
         raise UserError(
             f"{streams.shown(path)} has no language in its name; rename it to end like .de.txt, or give the code"
         )
-    return name
+    try:
+        return check_code(name)
+    except UserError as error:
+        raise UserError(f"{streams.shown(path)}: {error}") from error
 
 
 def kind_of(path: str) -> str:
