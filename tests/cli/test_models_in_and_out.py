@@ -149,7 +149,7 @@ def test_a_warm_up_without_new_rows_is_refused(folder: Path, capsys: pytest.Capt
         (["adapt-vocabulary", "MODEL", "TEXT", "--how", "shrink"], "shrink"),
         (["adapt-vocabulary", "MODEL", "TEXT", "--out", "MODEL"], "name another one"),
         (["import-checkpoint", "TEXT", "OUT"], "weights-only loader"),
-        (["import-checkpoint", "MODEL/gone.bin", "OUT"], "has 0 bytes"),
+        (["import-checkpoint", "MODEL/gone.bin", "OUT"], "gone.bin is no file; name a pickled checkpoint"),
     ],
 )
 def test_mistakes_are_one_line(

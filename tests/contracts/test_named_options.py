@@ -20,7 +20,7 @@ _COMMAND = re.compile(r"afterbert ([a-z][a-z-]+)([^`\n;]*)")
 # and settings of fine-tuning that are told in the verb's own spelling.
 _OTHERS = {"nproc-per-node", "gpus-per-task", "sample_alpha", "model_type", "version", "length"}
 _OTHERS |= {"job-name", "array", "output", "time", "install"}  # of Slurm and of WSL
-_OTHERS |= {"num_seeds", "batch_size", "layer_decay", "class_weights"}
+_OTHERS |= {"num_seeds", "batch_size", "layer_decay", "class_weights", "head_start"}
 
 
 def options_of_verbs() -> dict[str, set[str]]:

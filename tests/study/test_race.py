@@ -126,4 +126,4 @@ def test_the_table_says_when_the_goal_was_reached():
 
 def test_a_goal_that_is_none(tmp_path, capsys):
     assert run(["race", str(tmp_path), "--recipes", "laptop,gpt2", "--to", "soon"]) == 2
-    assert "--to soon is no goal; write a share such as 35%" in capsys.readouterr().err
+    assert "--to is 'soon'; write a share such as 35%" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import xxhash
 
 from afterbert.base.errors import UserError, near_file
@@ -34,7 +35,6 @@ MAX_LINE_BYTES = 64 << 20
 
 _LINE = re.compile(rb"([^\n]+)")
 _ANY_LINE = re.compile(rb"([^\n]*)\n")
-_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32LE"),
@@ -227,13 +227,17 @@ def _head(path: str, stored: Iterator[bytes]) -> bytes:
 
 
 def _with_newlines(chunk: bytes, offset: int, tell: Callable[[int, int], None] | None) -> bytes:
-    first = _LONE_RETURN.search(chunk)
-    if first is None:
+    if b"\r" not in chunk:
         return chunk
-    mended, count = _LONE_RETURN.subn(b"\n", chunk)
+    characters = np.frombuffer(chunk, dtype=np.uint8)  # a chunk of returns alone would be millions of matches
+    is_lone = characters == ord("\r")
+    is_lone[:-1] &= characters[1:] != ord("\n")
+    lone = int(is_lone.sum())
+    if not lone:
+        return chunk
     if tell:
-        tell(count, offset + first.start())
-    return mended
+        tell(lone, offset + int(is_lone.argmax()))
+    return np.where(is_lone, np.uint8(ord("\n")), characters).tobytes()
 
 
 def _stored(path: str, start: int, stop: int | None, max_unpacked_bytes: int) -> Iterator[bytes]:
