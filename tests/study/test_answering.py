@@ -16,7 +16,8 @@ from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun, TaskAnswers
 from afterbert.study.measures.transfer import TransferScore
 from afterbert.study.plan import StudyRequest, planned
-from afterbert.study.running import run_study
+from afterbert.study.running import run_one, run_study
+from afterbert.workflows.observer import WorkObserver
 
 TUNED = """\
 question: Is it better tuned longer?
@@ -30,11 +31,29 @@ measures: [task_score]
 decision: {measure: task_score, smallest: 0.01}
 """
 
+NONE = """\
+question: Does pre-training help?
+needs_tasks: true
+arms:
+  learned: {}
+  none: {is_pretrained: false}
+measures: [task_score]
+decision: {measure: task_score, smallest: 0.01}
+"""
+
+
+class Lines(WorkObserver):
+    def __init__(self):
+        self.lines = []
+
+    def on_line(self, text):
+        self.lines.append(text)
+
 
 class Collecting(Engine):
     """Carries nothing out, and keeps what it was given."""
 
-    def __call__(self, commands, *, folder, observer):
+    def __call__(self, commands, *, folder, observer, look=None):
         self.given.extend(command[-1] for command in commands)
         return False
 
@@ -94,6 +113,36 @@ def test_runs_that_arms_share_are_trained_once(tmp_path):
     object.__setattr__(engine, "given", [])
     assert run_study(plan, engine=engine).results is None
     assert len(engine.given) == len(set(engine.given)) == 3 * 2, "the first member of the ensemble is the arm's own run"
+
+
+class InTurn(Engine):
+    """Carries runs out as the command of each would."""
+
+    def __call__(self, commands, *, folder, observer, look=None):
+        for command in commands:
+            assert run_one(self.plan, command[-1]) == 0
+            look()
+        return True
+
+
+def test_an_engine_asks_the_tasks_too_and_is_given_no_run_twice(tmp_path):
+    (tmp_path / "none.yaml").write_text(NONE)
+    tasks = (f"boats:{write_transfer(tmp_path / 'boats')}",)
+    texts = (str(write_texts(tmp_path / "texts")),)
+    request = StudyRequest(str(tmp_path / "none.yaml"), texts, scale="smoke", out=tmp_path / "runs", tasks=tasks)
+    plan, said = planned(replace(request, seeds=1)), Lines()
+    engine = InTurn()
+    object.__setattr__(engine, "plan", plan)
+    assert run_study(plan, engine=engine, observer=said).results is not None
+    assert not [line for line in said.lines if "fine-tuning" in line], "nothing is left to this process"
+    (run,) = plan.runs
+    folder = run.folder(plan.request.out).path
+    idle = Collecting()
+    object.__setattr__(idle, "given", [])
+    assert run_study(plan, engine=idle).results is not None and idle.given == []
+    # The models may come from another study, which asked them nothing.
+    (plan.folder / "asked" / folder.name).unlink()
+    assert run_study(plan, engine=idle).results is None and idle.given == [folder.name]
 
 
 def test_one_task_is_too_few_to_be_learned_together(tmp_path):

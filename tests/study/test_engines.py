@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -62,3 +64,29 @@ def test_a_script_for_slurm_carries_out_the_run_of_each_index(request_for_two, m
 def test_a_run_that_fails_says_why():
     with pytest.raises(UserError, match=r"study no-such .*no study is called 'no-such'"):
         carried_out(["study", "no-such", "--text", "x", "--only", "y"])
+
+
+def test_processes_of_this_machine_say_what_failed_and_that_they_are_gone(tmp_path, monkeypatch):
+    said = Lines()
+    words = ["study", "no-such", "--text", "x", "--only", "y"]
+    with pytest.raises(UserError, match=r"study no-such .*ended with 2: error: no study is called 'no-such'"):
+        Here(jobs=1)([words, words], folder=tmp_path, observer=said)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(UserError, match=r"`afterbert study no-such .*` is gone \(it ended with 1"):
+        Here(jobs=1)([words], folder=tmp_path, observer=said)
+    assert said.lines == []
+
+
+def test_a_process_carries_out_one_command_after_another_and_tells_both_outputs():
+    asked = [["--version"], ["no-verb"], ["--version"]]
+    done = subprocess.run(
+        [sys.executable, "-m", "afterbert.cli.worker"],
+        input="".join(json.dumps(words) + "\n" for words in asked),
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    first, second, third = map(json.loads, done.stdout.splitlines())
+    assert first == third
+    assert (first[0], second[0]) == (0, 2)
+    assert "no-verb" in second[1]

@@ -162,6 +162,8 @@ class StudyScale:
     finetune: dict[str, str] = field(default_factory=dict)
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Of fine-tuning on each labelled task."""
+    evaluations: Annotated[int, Field(ge=1)] = 10
+    """How often a run is measured on its way, evenly spaced: the points of its curve."""
 
     def __post_init__(self) -> None:
         if self.budget.unit != "tokens":

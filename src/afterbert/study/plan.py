@@ -159,7 +159,7 @@ class StudyPlan:
         training = replace(
             resolved.recipe.training,
             budget=budget,
-            evaluate_every=replace(budget, amount=budget.amount / 10),
+            evaluate_every=replace(budget, amount=budget.amount / self.scale.evaluations),
             seed=seed,
             keep_checkpoints=1,
         )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from afterbert.base.runs import Metrics, RunFolder
 from afterbert.base.small_files import read_json_object
-from afterbert.study.running import is_finished
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,25 @@ def progress_of(root: Path, name: str | None = None) -> list[StudyProgress]:
     return found
 
 
+def is_finished(folder: Path) -> bool:
+    """Returns whether a run has come to its end and left its figures."""
+    status = RunFolder(folder).status()
+    return status is not None and status.state == "finished" and (folder / "evaluation.json").is_file()
+
+
+def share_done(run: Path) -> float:
+    """Returns the share of a run's training that is done; 1 when its figures are there too."""
+    status = RunFolder(run).status()
+    share = 1.0 if is_finished(run) else 0.0
+    if not share and status is not None and status.total_steps:
+        share = min(0.99, status.step / status.total_steps)
+    return share
+
+
 def _progress(name: str, scale: str, folder: Path, runs: list[Path]) -> StudyProgress:
     shares, seconds = [], 0.0
     for run in runs:
-        status = RunFolder(run).status()
-        share = 1.0 if is_finished(run) else 0.0
-        if not share and status is not None and status.total_steps:
-            share = min(0.99, status.step / status.total_steps)
+        share = share_done(run)
         shares.append(share)
         if share:
             steps = [one for one in Metrics(run / "metrics.jsonl").read() if one["kind"] == "step"]

@@ -22,7 +22,7 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.study.made import FinishedRun, Measurement
-from afterbert.study.running import is_finished
+from afterbert.study.progress import is_finished
 from afterbert.study.statistics import ArmDifference, difference, spread
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import default_device

@@ -1,17 +1,19 @@
 """A study carried out: its runs, one after the other or several at once, then results that pages are made of."""
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json
 from afterbert.study.answering import Stopped, answered, together
+from afterbert.study.design import Arm
 from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun
 from afterbert.study.plan import PlannedRun, StudyPlan, listed_runs, seconds_needed
+from afterbert.study.progress import is_finished, share_done
 from afterbert.study.results import StudyResults, collected, measured, write_results
 from afterbert.study.statistics import smallest_seen
 from afterbert.workflows.observer import WorkObserver
@@ -54,15 +56,28 @@ def run_study(plan: StudyPlan, *, observer: WorkObserver | None = None, engine: 
 def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observer: WorkObserver) -> bool:
     """Whether an engine has done all of these runs; what is finished is not given to it."""
     words = [*plan.request.words, "--only"]
-    waiting = [run.folder(plan.request.out).path for run in runs]
-    commands = [[*words, folder.name] for folder in dict.fromkeys(waiting) if not is_finished(folder)]
+    folders = list(dict.fromkeys(run.folder(plan.request.out).path for run in runs))
+    answers = runs is not plan.searches and bool(plan.request.tasks)
+    waiting = [
+        folder for folder in folders if not is_finished(folder) or (answers and not _mark(plan, folder).exists())
+    ]
     plan.folder.mkdir(parents=True, exist_ok=True)
-    return not commands or engine(commands, folder=plan.folder, observer=observer)
+    if not waiting:
+        return True
+    begun, first = time.monotonic(), sum(map(share_done, waiting))
+    with observer.working(f"training {len(waiting)} models") as advance:
+
+        def look() -> None:
+            done = sum(map(share_done, waiting))
+            left = (time.monotonic() - begun) / (done - first) * (len(waiting) - done) if done > first else None
+            advance(done / len(waiting), 1.0, "" if left is None else f"about {left / 60:.0f} min left")
+
+        return engine([[*words, folder.name] for folder in waiting], folder=plan.folder, observer=observer, look=look)
 
 
 def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None) -> int:
-    """Carries out the one run whose folder is called so, with its fine-tuning, and gives the exit code. Raises
-    UserError."""
+    """Carries out the one run whose folder is called so, with all that labelled tasks are asked of it, and gives the
+    exit code. Raises UserError."""
     observer = observer or WorkObserver()
     try:
         if name not in (folders := _by_folder(plan, plan.searches)):
@@ -72,11 +87,28 @@ def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None)
             raise UserError(f"the study has no run {name}; its runs are {', '.join(folders)}")
         for run in folders[name]:
             folder = _trained(plan, run, observer)
-            if run.factor is None:
-                answered(plan, plan.study.arms[run.arm], folder, run.seed, observer)
+            for arm in _asked_of(plan, run):
+                answered(plan, arm, folder, run.seed, observer)
+        if plan.request.tasks and folders[name][0].factor is None:
+            _mark(plan, folder).parent.mkdir(parents=True, exist_ok=True)
+            _mark(plan, folder).touch()
     except Stopped as stopped:
         return stopped.exit_code
     return 0
+
+
+def _asked_of(plan: StudyPlan, run: PlannedRun) -> list[Arm]:
+    """The arms whose labelled tasks are asked of this run: its own, and those that begin at random weights."""
+    if run.factor is not None:
+        return []
+    is_first = run.arm == plan.study.reference and run.seed < plan.scale.seeds
+    others = [arm for arm in plan.study.arms.values() if not arm.is_pretrained] if is_first else []
+    return [plan.study.arms[run.arm], *others]
+
+
+def _mark(plan: StudyPlan, run: Path) -> Path:
+    """The file that says that everything was asked of a run, so that no engine is given it again."""
+    return plan.folder / "asked" / run.name
 
 
 def _by_folder(plan: StudyPlan, runs: Sequence[PlannedRun]) -> dict[str, list[PlannedRun]]:
@@ -85,12 +117,6 @@ def _by_folder(plan: StudyPlan, runs: Sequence[PlannedRun]) -> dict[str, list[Pl
     for run in runs:
         found.setdefault(run.folder(plan.request.out).path.name, []).append(run)
     return found
-
-
-def is_finished(folder: Path) -> bool:
-    """Returns whether a run has come to its end and left its figures."""
-    status = RunFolder(folder).status()
-    return status is not None and status.state == "finished" and (folder / "evaluation.json").is_file()
 
 
 def _searched(plan: StudyPlan, observer: WorkObserver) -> StudyPlan:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,8 @@ from pydantic import Field
 from afterbert.base.errors import UserError
 from afterbert.workflows.observer import WorkObserver
 
+LOOK_EVERY = 2.0  # seconds
+
 
 @dataclass(frozen=True)
 class Engine(ABC):
@@ -23,10 +25,17 @@ class Engine(ABC):
     jobs: Annotated[int, Field(gt=0)] | None = None
 
     @abstractmethod
-    def __call__(self, commands: Sequence[Sequence[str]], *, folder: Path, observer: WorkObserver) -> bool:
+    def __call__(
+        self,
+        commands: Sequence[Sequence[str]],
+        *,
+        folder: Path,
+        observer: WorkObserver,
+        look: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Carries out commands, each the words after `afterbert`, in any order. folder: the study's, for whatever the
-        engine writes. Gives whether all are done: False where they wait in a queue now. Raises UserError if one
-        fails."""
+        engine writes; look: called every few seconds meanwhile. Gives whether all are done: False where they wait in
+        a queue now. Raises UserError if one fails."""
 
 
 def carried_out(words: Sequence[str], threads: int | None = None, folder: Path | None = None) -> str:
@@ -36,7 +45,12 @@ def carried_out(words: Sequence[str], threads: int | None = None, folder: Path |
     command = [sys.executable, "-m", "afterbert", *words]
     told: Any = {"cwd": folder, "env": os.environ | more, "text": True}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **told)
-    said = [line for line in done.stdout.splitlines() if line.strip()] or ["it said nothing"]
-    if done.returncode:
-        raise UserError(f"afterbert {' '.join(words)} ended with {done.returncode}: {said[-1]}")
+    return last_line(words, done.returncode, done.stdout)
+
+
+def last_line(words: Sequence[str], status: int, output: str) -> str:
+    """Returns the last line of what a command said. Raises UserError with that line when it failed."""
+    said = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
+    if status:
+        raise UserError(f"afterbert {' '.join(words)} ended with {status}: {said[-1]}")
     return said[-1]

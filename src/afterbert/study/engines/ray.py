@@ -2,13 +2,13 @@
 
 import os
 import socket
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
-from afterbert.study.engines import Engine, carried_out
+from afterbert.study.engines import LOOK_EVERY, Engine, carried_out
 from afterbert.workflows.observer import WorkObserver
 
 _TRIES_AGAIN = 3  # where the machine of a run is lost
@@ -18,7 +18,14 @@ class Ray(Engine):
     """A run takes one core and, where the cluster has any, one GPU. A run whose machine is lost goes on elsewhere from
     its last checkpoint. Texts and the folder of runs lie under one path for all machines, and all have afterbert."""
 
-    def __call__(self, commands: Sequence[Sequence[str]], *, folder: Path, observer: WorkObserver) -> bool:
+    def __call__(
+        self,
+        commands: Sequence[Sequence[str]],
+        *,
+        folder: Path,
+        observer: WorkObserver,
+        look: Callable[[], None] = lambda: None,
+    ) -> bool:
         ray = from_extra("ray", "ray", needed_by="--on ray")
         if not ray.is_initialized():
             told = os.environ.get("RAY_ADDRESS", "")
@@ -36,10 +43,13 @@ class Ray(Engine):
         left = (task.remote(list(words), 1, Path.cwd()) for words in commands)
         try:
             running = list(islice(left, self.jobs))
-            for number in range(1, len(commands) + 1):
-                (done,), running = ray.wait(running)
-                running += islice(left, 1)
-                observer.on_line(f"{number} of {len(commands)}: {ray.get(done)}")
+            number = count(1)
+            while running:
+                done, running = ray.wait(running, timeout=LOOK_EVERY)
+                look()
+                running += islice(left, len(done))
+                for one in done:
+                    observer.on_line(f"{next(number)} of {len(commands)}: {ray.get(one)}")
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
