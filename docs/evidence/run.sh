@@ -11,13 +11,16 @@ set -eu
 TEXT=$1 DATA=${2:-} JOBS=${JOBS:-2}
 MADE=runs/evidence          # what is cut out of DATA
 export OMP_NUM_THREADS=1    # a process a run: figures do not depend on how many cores there are
-begun=$(date +%s)
+SECONDS_OF=$MADE/seconds.tsv # of each study, of all sittings
+mkdir -p "$MADE"
 
 study() {
 	name=$1 since=$(date +%s)
 	shift
 	afterbert study "$name" "$@" --scale minutes --jobs "$JOBS"
-	echo "$name took $(($(date +%s) - since)) s"
+	took=$(($(date +%s) - since))
+	printf '%s\t%s\n' "$name" "$took" >>"$SECONDS_OF"
+	echo "$name took $took s"
 }
 
 for name in more-text factorization masking-rate masking-unit span-law span-length mask-or-random masked-or-causal \
@@ -25,7 +28,6 @@ for name in more-text factorization masking-rate masking-unit span-law span-leng
 	one-mask bart-tasks t5-objectives; do
 	study $name --text "$TEXT"
 done
-mkdir -p "$MADE"
 test -f "$MADE/phrases.tsv" || afterbert mine-phrases "$TEXT" --out "$MADE/phrases.tsv"
 test -d "$MADE/phrases" || afterbert prepare "$TEXT" --phrases "$MADE/phrases.tsv" --vocab-size 2000 --out "$MADE/phrases"
 study phrases --text "$MADE/phrases"
@@ -83,4 +85,4 @@ for folder in runs/studies/*-minutes-*/; do
 	cp "${folder}results.json" "docs/evidence/$name/"
 done
 afterbert study report docs/evidence/*/
-echo "all took $((($(date +%s) - begun) / 60)) minutes"
+awk '{ sum += $2 } END { printf "all took %d minutes\n", sum / 60 }' "$SECONDS_OF"

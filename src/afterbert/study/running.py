@@ -65,7 +65,7 @@ def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observ
     if not waiting:
         return True
     begun, first = time.monotonic(), sum(map(share_done, waiting))
-    with observer.working(f"training {len(waiting)} models") as advance:
+    with observer.working(f"{len(waiting)} runs") as advance:
 
         def look() -> None:
             done = sum(map(share_done, waiting))
