@@ -64,11 +64,16 @@ def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observ
     plan.folder.mkdir(parents=True, exist_ok=True)
     if not waiting:
         return True
-    begun, first = time.monotonic(), sum(map(share_done, waiting))
+
+    def share() -> float:  # where labelled tasks are asked, they count for half
+        done = sum(map(share_done, waiting))
+        return (done + sum(_mark(plan, one).exists() for one in waiting)) / 2 if asks else done
+
+    begun, first = time.monotonic(), share()
     with observer.working(f"{len(waiting)} runs") as advance:
 
         def look() -> None:
-            done = sum(map(share_done, waiting))
+            done = share()
             left = (time.monotonic() - begun) / (done - first) * (len(waiting) - done) if done > first else None
             advance(done / len(waiting), 1.0, "" if left is None else f"about {left / 60:.0f} min left")
 
