@@ -57,10 +57,8 @@ def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observ
     """Whether an engine has done all of these runs; what is finished is not given to it."""
     words = [*plan.request.words, "--only"]
     folders = list(dict.fromkeys(run.folder(plan.request.out).path for run in runs))
-    answers = runs is not plan.searches and bool(plan.request.tasks)
-    waiting = [
-        folder for folder in folders if not is_finished(folder) or (answers and not _mark(plan, folder).exists())
-    ]
+    asks = bool(plan.request.tasks) and all(run.factor is None for run in runs)
+    waiting = [one for one in folders if not is_finished(one) or (asks and not _mark(plan, one).exists())]
     plan.folder.mkdir(parents=True, exist_ok=True)
     if not waiting:
         return True
