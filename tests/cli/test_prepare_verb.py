@@ -144,6 +144,23 @@ def test_a_recipe_says_its_tokenizer_and_options_change_it(capsys):
     assert not Path("no").exists()
 
 
+def test_how_a_table_is_read_may_be_said(capsys):
+    rows = [f"{n}|Sentence number {n} of this table, with some words in it." for n in range(40)]
+    Path("table.csv").write_text("\n".join(["number|sentence", *rows]) + "\n")
+    said = ["prepare", "table.csv", "--vocab-size", "400", "--processes", "1", "--text-column", "2"]
+    for arguments, count in ([], 41), (["--source.header", "true", "--source.delimiter", "|"], 40):
+        assert run([*said, "--out", f"of-{count}", *arguments]) == 0
+        assert Store.open(Path(f"of-{count}")).tally.kept == count
+    capsys.readouterr()
+    for arguments, message in [
+        (["--source.header", "maybe"], "--source.header is 'maybe', must be"),
+        (["--source.delimeter", "|"], "no source has an option 'delimeter'; did you mean 'delimiter'?"),
+    ]:
+        assert run([*said, "--out", "no", *arguments]) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+    assert not Path("no").exists()
+
+
 def test_a_store_is_replaced_when_that_is_said(capsys):
     arguments = ["prepare", "texts.txt", "--vocab-size", "400", "--processes", "1"]
     assert run(arguments) == 0

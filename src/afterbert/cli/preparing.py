@@ -17,17 +17,18 @@ def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
 
 
 def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) -> TextOptions:
-    """Returns how texts are read, from a verb's options by name and from settings such as `policy.max_run_length`.
-    Raises UserError that names the option."""
+    """Returns how texts are read, from a verb's options by name and from settings such as `policy.max_run_length`
+    and `source.split`. Raises UserError that names the option."""
     names = [field.name for field in fields(Policy)]
     said = {name: given[name] for name in names if given.get(name) is not None}
     tree = Node({name: Node(value, f"--{name.replace('_', '-')}") for name, value in said.items()}, "default")
-    tree = Node({"policy": tree}, "default")
+    tree = Node({"policy": tree, "source": Node({}, "default")}, "default")
     for key, value in settings:
         tree = override(tree, key, value)
     others = [field.name for field in fields(TextOptions) if field.name in given]
     return TextOptions(
         policy=build(Policy, tree.value["policy"]),
+        source=tree.value["source"].plain,
         **{name: given[name] for name in others if name not in ("policy", "lang", "switch")},
         lang=tuple(given.get("lang") or ()),
         switch=tuple(given.get("switch") or ()),

@@ -1,8 +1,8 @@
 """What a user may say of texts that become a store, beside the tokenizer and the annotations."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class TextOptions:
     """The code of texts that do not say their language; `by-name` takes it from the file's name."""
     language_key: str | None = None
     """Of JSONL: the key that holds the language."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of the kinds that have them: `config` and `split` of a data set on the hub, `delimiter`, ..."""
     lang: tuple[str, ...] = ()
     """More texts, each named with its language: `is=PATH`."""
     switch: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class TextOptions:
     @property
     def source_options(self) -> dict[str, Any]:
         """The options as `sources_for` takes them."""
-        return {name: getattr(self, name) for name in _SOURCE_OPTIONS}
+        return {name: getattr(self, name) for name in _SOURCE_OPTIONS} | dict(self.source)
 
     def of_prepare(self) -> dict[str, Any]:
         """Returns the options as `text.token_store.prepare` takes them."""
@@ -93,5 +95,5 @@ class TextOptions:
     def stated(self) -> dict[str, Any]:
         """Returns the options that differ from the defaults and change what comes of the texts, as plain values."""
         usual = TextOptions()
-        names = [field.name for field in fields(self) if field.name not in _WITHOUT_TRACE]
+        names = [one.name for one in fields(self) if one.name not in _WITHOUT_TRACE]
         return {name: to_plain(getattr(self, name)) for name in names if getattr(self, name) != getattr(usual, name)}

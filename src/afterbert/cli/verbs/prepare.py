@@ -112,13 +112,17 @@ def prepare(
         return
     if sum((tokenizer_only, shard is not None, add_plane is not None)) > 1:
         raise UserError("--tokenizer-only, --shard and --add-plane are three different steps; name one of them")
-    of_tokenizer, of_policy, strange = divided(settings, "tokenizer", "policy")
+    of_tokenizer, of_policy, of_source, strange = divided(settings, "tokenizer", "policy", "source")
     if strange:
         raise UserError(
             f"--{strange[0][0]} is no setting of a store; those of the tokenizer are written --tokenizer.KEY, of the "
-            "policy --policy.KEY"
+            "policy --policy.KEY, of how files are read --source.KEY"
         )
-    options, tokenizer, vocab_size = text_options(how_read, of_policy), how_read["tokenizer"], how_read["vocab_size"]
+    options, tokenizer, vocab_size = (
+        text_options(how_read, [*of_policy, *of_source]),
+        how_read["tokenizer"],
+        how_read["vocab_size"],
+    )
     sources = options.sources(texts, tokenizer=tokenizer)
     lists = {"phrase": phrases, "entity": entities}
     how = options.of_prepare()

@@ -86,7 +86,9 @@ def pretrain(
 
     def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
-        laws, of_policy, of_tokenizer, overrides = divided(overrides, "mixing", "policy", "tokenizer")
+        laws, of_policy, of_source, of_tokenizer, overrides = divided(
+            overrides, "mixing", "policy", "source", "tokenizer"
+        )
         overrides += tokenizer_settings(given["tokenizer"], given["vocab_size"], of_tokenizer)
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
@@ -96,7 +98,7 @@ def pretrain(
             mixing=tuple(laws),
             overrides=tuple(overrides),
             closing=Closing(**{name: tuple(given[name] or ()) for name in _CLOSING}),
-            reading=text_options(given, of_policy),
+            reading=text_options(given, [*of_policy, *of_source]),
             **{name: given[name] for name in _REQUEST},
         )
 

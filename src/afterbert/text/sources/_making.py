@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any
 
 from afterbert.base import plugins
+from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.tree import Node
 from afterbert.text.files import streams
 from afterbert.text.language_codes import check_code
 from afterbert.text.sources import Source
@@ -81,4 +83,7 @@ def make(kind: str, path: str, options: Mapping[str, Any], **named: Any) -> Sour
     taken = {option: value for option, value in options.items() if option in options_of(kind)}
     if taken.get("language") == "by-name":
         taken["language"] = _language_named(path)
-    return _kind(kind)(path, **taken, **named)
+    tree = Node({option: Node(value, f"--source.{option}") for option, value in taken.items()}, "--source")
+    tree.value.update({name: Node(value, "the name") for name, value in {"path": path, **named}.items()})
+    made: Source = build(_kind(kind), tree, path="source")
+    return made
