@@ -21,7 +21,7 @@ def demo(
     """Train a small masked language model on the documentation that comes with every Python.
 
     No network and no files of yours are needed: the text is the language reference and the docstrings of the
-    standard library and of the installed packages. It takes six to eight minutes on two idle cores. Steps are
+    standard library and of the installed packages. It takes five to eight minutes on two idle cores. Steps are
     counted, not minutes: a slower machine takes longer and learns as much.
 
     Example: `afterbert demo --budget 2min`
