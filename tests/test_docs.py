@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from afterbert.base.plugins import listed
 from afterbert.cli.commands import build_app
 from afterbert.recipes import known, resolve
 
@@ -77,6 +78,14 @@ def test_every_layer_stands_in_the_tour_of_the_folders():
     tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("src/afterbert/\n")[2].partition("```")[0]
     told = set(re.findall(r"^  ([a-z]+)/", tour, re.MULTILINE))
     assert told == {path.parent.name for path in (ROOT / "src" / "afterbert").glob("*/__init__.py")}
+
+
+def test_the_table_of_parts_names_every_plugin():
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `([a-z_/]+)/`: ([a-z0-9_, ]+) \|$", page, re.MULTILINE)
+    assert len(rows) == 18
+    for folder, told in rows:
+        assert told == ", ".join(listed(f"afterbert.{folder.replace('/', '.')}")), folder
 
 
 def test_the_table_of_recipes_is_theirs():
