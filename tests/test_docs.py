@@ -1,5 +1,6 @@
 """What the pages say is there: commands and their options, links, recipes; and the site is built without a network."""
 
+import importlib
 import importlib.util
 import itertools
 import re
@@ -72,6 +73,16 @@ def test_links_lead_somewhere(page):
     for link in LINK.findall(page.read_text(encoding="utf-8")):
         if not link.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_pages_import_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    told = re.findall(r"^from (afterbert[\w.]*) import (.+)$", text, re.MULTILINE)
+    told += re.findall(r"`(afterbert[\w.]*)\.([A-Z]\w*)", text)
+    for module, names in told:
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), f"{page.name}: {module}.{name}"
 
 
 def test_every_layer_stands_in_the_tour_of_the_folders():

@@ -18,6 +18,7 @@ from afterbert.base.run_files import RUN_FILES
 from afterbert.base.runs import RunFolder
 from afterbert.cli.main import run as command
 from afterbert.recipes import resolve
+from afterbert.workflows.closing import Closing
 
 WORDS = ("the", "cat", "sat", "on", "the", "mat", "and", "the", "dog", "lay", "by", "the", "door")
 
@@ -92,6 +93,13 @@ def test_a_loaded_model_fills_in_encodes_and_is_evaluated(trained, texts):
     assert 0 <= figures["masked_accuracy"] <= 1 and "nats per masked piece" in repr(figures)
     with pytest.raises(UserError, match="does not write texts"):
         model.generate("the")
+
+
+def test_all_data_of_the_closing_figures_can_be_named(texts, monkeypatch):
+    asked = []
+    monkeypatch.setattr("afterbert.api.pretraining.carry_out", asked.append)
+    ab.pretrain(texts, pairs=["blimp"], probes=["sst2:data"], parallel=["verses.tsv"])
+    assert asked[0].closing == Closing(("blimp",), ("sst2:data",), ("verses.tsv",))
 
 
 def test_a_prepared_store_is_read_by_pretrain(texts, tmp_path):

@@ -30,6 +30,7 @@ def pretrain(
     mixing: str | Mapping[str, Any] | None = None,
     pairs: Sequence[str] = (),
     probes: Sequence[str] = (),
+    parallel: Sequence[str] = (),
     out: str | Path = "runs",
     name: str | None = None,
     **reading: Any,
@@ -46,7 +47,7 @@ def pretrain(
     - start: a model from whose weights, architecture and tokenizer the run starts.
     - teacher: a model whose answers to the same rows are learned too, with DistilBERT's losses.
     - mixing: the law between several stores, as a name or a mapping with `type`.
-    - pairs, probes: labelled data for the closing figures.
+    - pairs, probes: labelled data for the closing figures. parallel: tables of translations to be found then.
     - out, name: where the run's folder is made, and what it is called.
     - reading: how texts are read, the fields of `afterbert.workflows.text_options.TextOptions`, such as
       `documents="line"`.
@@ -66,7 +67,7 @@ def pretrain(
         start=None if start is None else str(start),
         teacher=None if teacher is None else str(teacher),
         mixing=tuple(settings_of({"mixing": mixing} if mixing is not None else None)),
-        closing=Closing(tuple(pairs), tuple(probes)),
+        closing=Closing(tuple(pairs), tuple(probes), tuple(parallel)),
         reading=TextOptions(**reading),
     )
     return carry_out(request)
