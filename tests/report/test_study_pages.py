@@ -150,6 +150,7 @@ def test_hostile_names_are_shown_as_text(tmp_path):
 def test_the_index_has_a_row_for_every_claim(tmp_path):
     assert list(claims()) == list(range(1, 46))
     page = index_page([("masking-unit/report.html", results())])
+    assert "What happens after BERT?" in page.lead[0]
     grid = page.sections[0].grid
     assert {row[0] for row in grid.rows} == {str(number) for number in claims()}
     (five,) = [row for row in grid.rows if row[0] == "5"]

@@ -13,7 +13,7 @@ from afterbert.report.chart import SERIES, Chart, Curve, draw, series_key
 from afterbert.report.dots import draw_dots
 from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Link, Section, SectionedPage
-from afterbert.study.claims import claims
+from afterbert.study.claims import ARTICLE, claims
 from afterbert.study.results import Compared, JudgedResult, MeasureResult, StudyResults, read_results
 
 _HELD = {"tokens": "the tokens read", "flops": "the floating-point operations", "seconds": "the time here"}
@@ -82,8 +82,8 @@ def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
         kicker="Studies",
         title="The claims of the article, tested",
         lead=(
-            f"{len(studies)} studies; {open_claims} claims that runs could test have none yet. A verdict is computed "
-            "by the rule of its study, never written by hand.",
+            f"The article is {ARTICLE}. {len(studies)} studies; {open_claims} claims that runs could test have none "
+            "yet. A verdict is computed by the rule of its study, never written by hand.",
         ),
         sections=(
             Section("Claim by claim", grid=Grid("", head, tuple(rows))),

@@ -10,6 +10,9 @@ from afterbert.base.config import build
 from afterbert.base.tree import Node, read
 
 
+ARTICLE = '"What happens after BERT? Summarize those ideas behind" (December 2019)'
+
+
 @dataclass(frozen=True)
 class Claim:
     """says: in a sentence; why_not: why no run can test it, empty if one can."""
