@@ -9,7 +9,6 @@ from pathlib import Path
 from afterbert.base.config import build
 from afterbert.base.tree import Node, read
 
-
 ARTICLE = '"What happens after BERT? Summarize those ideas behind" (December 2019)'
 
 
