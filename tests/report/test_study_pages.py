@@ -160,6 +160,12 @@ def test_the_index_has_a_row_for_every_claim(tmp_path):
     assert 'href="masking-unit-minutes-1/report.html"' in html
 
 
+def test_the_index_leads_to_folders_of_any_name(tmp_path):
+    (tmp_path / "50% #1").mkdir()
+    write_results(tmp_path / "50% #1" / "results.json", results())
+    assert 'href="50%25%20%231/report.html"' in write_index(tmp_path).read_text()
+
+
 def test_results_that_are_none_are_told_with_their_place(tmp_path):
     (tmp_path / "results.json").write_text('{"format": 1}')
     with pytest.raises(UserError, match="results.json: name: Field required"):

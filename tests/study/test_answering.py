@@ -14,6 +14,7 @@ from afterbert.base.sealed import write_sealed
 from afterbert.study.answering import together
 from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun, TaskAnswers
+from afterbert.study.measures.task_score import TaskScore
 from afterbert.study.measures.transfer import TransferScore
 from afterbert.study.plan import StudyRequest, planned
 from afterbert.study.running import run_one, run_study
@@ -85,6 +86,27 @@ def test_an_ensemble_takes_the_mean_of_logits_not_of_chances(tmp_path):
     assert [row["prediction"] for row in answers.rows] == ["b", "a"]
     assert (answers.value, answers.metric, answers.split) == (0.5, "accuracy", "test")
     assert found.members == tuple(members)
+
+
+def test_ensembles_of_a_strategy_have_a_folder_each(tmp_path):
+    """The fine-tunings of all members lie in folders that are called by the strategy."""
+    plan = SimpleNamespace(request=SimpleNamespace(out=tmp_path))
+    teams = [[member(tmp_path / name / "multi_task", [chance])] for name, chance in (("x", 0.9), ("y", 0.1))]
+    found = [together(plan, team).tasks["t"] for team in teams]
+    assert [TaskAnswers.read(folder, "t").value for folder in found] == [0.0, 1.0]
+
+
+def test_rows_of_a_task_are_found_whatever_it_is_called(tmp_path):
+    made = member(tmp_path / "x", [0.9, 0.1]).tasks["t"]
+    (made / "seed-0" / "predictions" / "t.test.jsonl").rename(made / "seed-0" / "predictions" / "t [*].test.jsonl")
+    told = {"tasks": {"t [*]": {"splits": {"test": {"metrics": {"accuracy": {"mean": 0.5}}}}}}}
+    write_sealed(made / "results.json", told)
+    found = TaskScore()(FinishedRun(None, {"t [*]": made}))
+    assert (found.scores, found.floor) == ((0.0, 1.0), 1.0)
+
+
+def test_what_is_no_fine_tuning_tells_no_language(tmp_path):
+    assert TransferScore()(member(tmp_path / "x", [0.9])) is None
 
 
 def test_transfer_is_what_other_languages_get_beside_guessing(tmp_path):
@@ -168,6 +190,28 @@ def test_an_arm_that_does_not_fit_the_task_is_refused_before_anything_is_trained
         planned(request)
     with pytest.raises(UserError, match="nowhere"):
         planned(replace(request, tasks=("horses:nowhere.csv",)))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "said"),
+    [
+        (("horses.csv", "more/horses.csv"), "two tasks are called horses"),
+        (("grades.yaml",), "grades is judged by squared_error, of which less is better"),
+        ((), "decides by task_score, which no run is asked.*--task NAME:PATH"),
+    ],
+)
+def test_tasks_that_would_mislead_a_verdict_are_refused(tasks, said, tmp_path):
+    by_score = "measures: [task_score]\ndecision: {measure: task_score, smallest: 0.01}\n"
+    (tmp_path / "two.yaml").write_text(f"question: Which?\narms: {{a: {{}}, b: {{budget: 2}}}}\n{by_score}")
+    (tmp_path / "more").mkdir()
+    write_task(tmp_path), write_task(tmp_path / "more")
+    (tmp_path / "grades.csv").write_text("text,label\n" + "".join(f"row {n},{n / 7}\n" for n in range(40)))
+    (tmp_path / "grades.yaml").write_text(
+        "task: {type: regression, metrics: [squared_error]}\nfiles: {all: grades.csv}\n"
+    )
+    tasks = tuple(str(tmp_path / task) for task in tasks)
+    with pytest.raises(UserError, match=said):
+        planned(StudyRequest(str(tmp_path / "two.yaml"), ("x",), scale="smoke", out=tmp_path, tasks=tasks))
 
 
 def test_rows_that_cannot_be_read_are_refused_before_anything_is_trained(tmp_path):

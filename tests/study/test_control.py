@@ -56,7 +56,7 @@ def test_a_node_below_a_declared_one_of_the_same_beginning_is_not_declared():
 
 
 def test_what_the_study_says_of_fine_tuning_holds_where_an_arm_says_nothing():
-    text = "finetune: {strategy: multi_task, set: {length: 16, head: text}}\n"
+    text = "needs_tasks: true\nfinetune: {strategy: multi_task, set: {length: 16, head: text}}\n"
     arms = arms_of(text + "arms: {a: {}, b: {finetune: {set: {length: 32}}}}")
     assert arms["b"].arm.finetune.set == {"length": "32", "head": "text"}
     assert arms["b"].changes == {"finetune.set.length": ("16", "32")}
@@ -76,7 +76,47 @@ def test_mistakes_of_all_arms_are_told_at_once():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("arms: {a: {}, b: {set: {training.budget: 5Mtokens}}}", "arm b sets training.budget"),
+        ("arms: {a: {}, b: {budget: 2, set: {training: {seed: 7}}}}", "arm b sets training.seed"),
+        ("set: {training.seed: 5}\narms: {a: {}, b: {budget: 2}}", "the study sets training.seed"),
+    ],
+)  # fmt: skip
+def test_what_the_machinery_decides_is_not_set(text, said):
+    with pytest.raises(UserError, match=said):
+        arms_of(text)
+
+
+def test_recipes_that_differ_in_their_budget_alone_are_the_same_runs(tmp_path):
+    (tmp_path / "longer.yaml").write_text("extends: laptop\ntraining: {budget: 77Mtokens, seed: 5}\n")
+    with pytest.raises(UserError, match="arms a and b are the same"):
+        arms_of(f"arms: {{a: {{}}, b: {{recipe: {tmp_path / 'longer.yaml'}}}}}")
+
+
+def test_arms_are_called_by_words_of_any_script():
+    study = study_of(parse(HEAD + "arms: {हिन्दी: {}, เร็ว: {budget: 2}}\nexpects: [เร็ว > हिन्दी]", label="mine.yaml"))
+    assert study.expects[0].parts == ("เร็ว", ">", "हिन्दी")
+
+
+def test_an_expectation_that_names_no_claim_speaks_for_none():
+    text = "claims: [5]\narms: {a: {}, b: {budget: 2}}\nexpects: [a > b, {says: b > a, claims: []}]"
+    study = study_of(parse(HEAD + text, label="mine.yaml"))
+    assert [one.claims for one in study.expectations] == [(5,), ()]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ("arms: {a: {}}", "needs two or more"),
+        ("arms: {a: {}, b: {}}\nexpects: [a > a]", "an arm against itself"),
+        ("arms: {a: {}, b: {}}\nexpects: [a > b, a>b]", "says the same twice"),
+        ("arms: {a: {}, b: {}}\nscales: {minuts: {length: 8}}", "did you mean 'minutes'"),
+        ("arms: {a: {}, b: {}}\nfinetune: 3", "mine.yaml:5: finetune is 3, must be a mapping"),
+        ("claims: [99]\narms: {a: {}, b: {}}", "has 99; the article's claims are 1 to 45"),
+        ("arms: {a: {}, b: {is_pretrained: false}}", "add `needs_tasks: true`"),
+        ("arms: {a: {}, b: {finetune: {share: 2}}}", "add `needs_tasks: true`"),
+        ("arms: {a: {}, b: {is_pretrained: false, set: {length: 8}}}", "would have no effect"),
+        ("arms: {a: {}, b: {is_told: false}}", "name one: cue: candidates"),
+        ("arms: {a: {}, b: {cue: candidates, compress: [quantize]}}", "takes the place of fine-tuning; keep one"),
         ("arms: {a: {}, b: {}}\nexpects: [a > c]", "expects 'a > c'"),
         ("arms: {a: {}, b: {}}\nexpects: [a is better]", "write ARM > ARM"),
         ("arms: {a: {}, b: {}}\nmeasures: [mising_word]", "did you mean 'missing_word'"),

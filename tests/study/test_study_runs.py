@@ -11,12 +11,14 @@ from invented import PLACES, sentence, write_task, write_texts, write_transfer
 
 from afterbert.base.errors import UserError
 from afterbert.cli.main import run as command
-from afterbert.study import running
+from afterbert.report.study_pages import write_study_page
+from afterbert.study import plan, results, running
 from afterbert.study.design import known_studies, read_study
 from afterbert.study.plan import StudyRequest, planned
 from afterbert.study.progress import progress_of
 from afterbert.study.results import read_results
 from afterbert.study.running import run_study
+from afterbert.training.guards import Diverged
 
 TWO = """\
 question: Is a rate of 40% better than one of 15%?
@@ -161,6 +163,61 @@ def test_each_arm_finds_its_learning_rate(texts, tmp_path):
     rates = [arm.learning_rate for arm in done.results.arms.values()]
     assert all(rate in (pytest.approx(3e-5), pytest.approx(3e-3)) for rate in rates)
     assert done.results.searched
+
+
+def test_an_arm_that_diverges_has_no_figure_and_the_others_have_theirs(texts, tmp_path, monkeypatch):
+    (tmp_path / "wild.yaml").write_text(TWO + "search: [1, 10]\n")
+    honest = running.pretrain
+
+    def diverges(resolved, *given, **more):
+        training, (edit,) = resolved.recipe.training, resolved.recipe.objective.pretext.edits
+        if edit.selection.rate == 0.4 or training.optimizer.learning_rate > 0.01:
+            raise Diverged("step 3: the loss is nan")
+        return honest(resolved, *given, **more)
+
+    monkeypatch.setattr(running, "pretrain", diverges)
+    request = StudyRequest(str(tmp_path / "wild.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1)
+    done = run_study(planned(request))
+    assert done.results == read_results(done.folder / "results.json")
+    assert done.results.arms["low"].learning_rate == pytest.approx(3e-3)
+    assert set(done.results.measures["missing_word"].means) == {"low"}
+    (one,) = done.results.judged
+    assert (one.says, one.difference.estimate, one.verdict) == ("high > low", None, done.results.verdict)
+    assert done.results.verdict == "not separable at this scale"
+    assert done.results.notes == ["high, seed 0: step 3: the loss is nan."]
+    assert "an arm has no figure" in write_study_page(done.folder).read_text()
+
+
+def test_a_store_has_pieces_of_its_own(texts, tmp_path):
+    low, high = "tokenizer.vocab_size: 300", "tokenizer.vocab_size: 400"
+    (tmp_path / "pieces.yaml").write_text(TWO.replace("masking.rate: 0.15", low).replace("masking.rate: 0.4", high))
+    request = StudyRequest(str(tmp_path / "pieces.yaml"), (str(with_phrases(texts)),), scale="smoke", out=tmp_path)
+    with pytest.raises(UserError, match="arm high differs from low in its tokenizer alone, but .* is a store"):
+        planned(request)
+
+
+def test_a_text_that_no_arm_reads_is_refused(texts, tmp_path):
+    (tmp_path / "texts.yaml").write_text(
+        TWO.replace("low: {", "low: {text: a, ").replace("high: {", "high: {text: b, ") + "texts: [a, b]\n"
+    )
+    named = tuple(f"{name}={texts}" for name in "abc")
+    request = StudyRequest(str(tmp_path / "texts.yaml"), named, scale="smoke", out=tmp_path)
+    with pytest.raises(UserError, match=r"no arm reads the text c=.*; write --text a=PATH --text b=PATH"):
+        planned(request)
+
+
+def test_equal_time_at_the_smallest_scale_is_some_tokens(two, texts, tmp_path, monkeypatch):
+    speeds = iter([1000.0, 300.0])
+    monkeypatch.setattr(plan, "_speed", lambda *_: next(speeds))
+    Path(two).write_text(TWO + "hold: seconds\n")
+    made = planned(StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs"))
+    assert {name: budget.amount for name, budget in made.budgets.items()} == {"low": 1000, "high": 300}
+
+
+def test_the_page_of_a_file_of_ones_own_says_the_command_that_finds_it(texts, tmp_path):
+    (tmp_path / "my study.yaml").write_text(TWO)
+    request = StudyRequest(str(tmp_path / "my study.yaml"), (str(texts),), scale="smoke", out=tmp_path, seeds=1)
+    assert results._command(planned(request)) == "afterbert study 'my study.yaml' --text MINE --scale smoke --seeds 1"
 
 
 def test_a_time_for_the_whole_study_sets_the_tokens(two, texts, tmp_path):

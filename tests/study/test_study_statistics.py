@@ -66,7 +66,9 @@ def test_rows_of_other_names_are_not_paired():
 @pytest.mark.parametrize(("ours", "verdict"), [(0.5005, OPEN), (0.53, "supported")])
 @pytest.mark.parametrize("expected", ["a > b", "a = b", "a >= b"])
 def test_arms_that_learned_nothing_answer_nothing(ours, verdict, expected):
-    there, here = ([Measurement(value + n * 1e-5, floor=0.5) for n in range(4)] for value in (0.5, ours))
+    there, here = (
+        [Measurement(value + n * step, floor=0.5) for n in range(4)] for value, step in ((0.5, 1e-5), (ours, 2e-5))
+    )
     found = judged([Expectation(says=expected)], [difference(here, there, smallest=0.01)])[0]
     assert found.difference.at_floor == (verdict is OPEN)
     assert found.verdict == ("contradicted" if expected == "a = b" and verdict != OPEN else verdict)
@@ -78,11 +80,19 @@ def test_less_is_better_has_its_floor_above():
     assert difference(there, there, smallest=0.05, sign=-1).at_floor
 
 
-def test_no_variance_at_all_is_no_division_by_zero():
-    same = difference(plain([0.5, 0.5]), plain([0.5, 0.5]), smallest=0.01)
-    other = difference(plain([0.5, 0.5]), plain([0.4, 0.4]), smallest=0.01)
-    assert (same.p_equal, same.p_large) == (1.0, 0.0)
-    assert (other.p_equal, other.p_large) == (0.0, 1.0)
+@pytest.mark.parametrize("theirs", [[0.5, 0.6], [0.4, 0.5], [0.495, 0.595]])
+def test_seeds_that_all_differ_by_the_same_tell_nothing_of_luck(theirs):
+    """As shares of twenty rows do by chance; nor does what floating point makes of it."""
+    found = difference(plain([0.5, 0.6]), plain(theirs), smallest=0.01)
+    assert (found.low, found.high, found.p_equal, found.p_large, found.p_worse) == (-np.inf, np.inf, 1.0, 1.0, 1.0)
+    assert [one.verdict for one in judged([Expectation("a > b")], [found])] == [OPEN]
+
+
+def test_of_many_comparisons_each_sees_less():
+    ours, theirs = plain([0.5, 0.52, 0.54]), plain([0.4, 0.43, 0.43])
+    one, many = (difference(ours, theirs, smallest=0.01, comparisons=count) for count in (1, 4))
+    assert many.seen > one.seen
+    assert (many.low, many.p_equal) == (one.low, one.p_equal)
 
 
 def test_holm_knows_its_textbook_example():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def write_study_page(folder: Path) -> Path:
 def write_index(root: Path) -> Path:
     """Writes index.html over all studies below `root` that have results. Raises UserError."""
     found = [(path.parent, read_results(path)) for path in sorted(root.glob("*/results.json"))]
-    studies = [(os.path.relpath(folder / "report.html", root), one) for folder, one in found]
+    studies = [(quote(os.path.relpath(folder / "report.html", root)), one) for folder, one in found]
     return index_page(studies).write(root / "index.html")
 
 
@@ -69,8 +70,8 @@ def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
     for number, claim in claims().items():
         mine = [(link, one, judged) for link, one in studies for judged in one.judged if number in judged.claims]
         for link, one, judged in mine:
-            measure = one.measures[one.measure]
-            effect = _effect(judged.difference, measure)
+            measure = one.measures.get(one.measure)
+            effect = "–" if measure is None else _effect(judged.difference, measure)
             rows.append((str(number), claim.says, judged.says, judged.verdict, effect, one.scale, Link(one.name, link)))
         if not mine:
             open_claims += claim.is_testable
@@ -104,10 +105,13 @@ def _answer(found: StudyResults, deciding: MeasureResult | None) -> Section:
     head = ("expected", "verdict", "effect and 95% interval", "p of no difference", "p of one that matters", "seen")
     where = ("seeds and held-out rows", "other seeds and other rows of this text")
     where = where if deciding.rows else ("seeds", "other seeds on the same rows")
+    if found.seeds == 1:
+        where = ("held-out rows", "this one seed of each arm on other rows of this text")
     words = (
         f"Decided by: {deciding.title}. A difference of less than {_amount(found.smallest, deciding)} counts as none. "
         "Positive is in favour of the first arm named. p values are Holm's over all expectations; an interval is of "
-        "one difference alone. Last: the smallest true difference that would be seen four times in five.",
+        "one difference alone. Last: the smallest true difference that would be seen four times in five, whichever of "
+        "the expectations it were.",
         f"Intervals are over {where[0]}: {where[1]} would give figures in them 95 times in 100.",
     )
     return Section("Answer", words, Grid("", head, tuple(rows)))
@@ -226,6 +230,8 @@ def _again(found: StudyResults) -> Section:
 
 
 def _effect(one: Compared, measure: MeasureResult) -> str:
+    if one.estimate is None:
+        return "an arm has no figure"
     told = _signed(one.estimate, measure) + (" points" if measure.unit == "share" else "")
     if one.low is None or one.high is None:
         return f"{told}, no interval"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from afterbert.base.config import digest, to_plain
 from afterbert.base.plugins import find, name_of
@@ -65,9 +66,10 @@ def together(plan: StudyPlan, members: Sequence[FinishedRun]) -> FinishedRun:
         rows, first = [one.rows for one in answers], answers[0]
         assert all([row["key"] for row in one] == [row["key"] for row in first.rows] for one in rows), "the same rows"
         labels = list(first.rows[0]["probability"])
-        tasks[name] = plan.request.out / f"ensemble-{digest([member.tasks[name].name for member in members])}-{name}"
+        made_of = [member.tasks[name].relative_to(plan.request.out).as_posix() for member in members]
+        tasks[name] = plan.request.out / f"ensemble-{digest(made_of)}-{name}"
         values = []
-        for told in zip(*rows):
+        for told in zip(*rows, strict=True):
             logits = {label: sum(np.log(max(one["probability"][label], _LEAST)) for one in told) for label in labels}
             values.append(max(logits, key=logits.__getitem__))
         _write(tasks[name], name, first.split, find(Metric, first.metric)(), values, first.rows)
@@ -145,12 +147,15 @@ def _told(plan: StudyPlan, arm: Arm, model: Path, task: str, seed: int) -> list[
     if not (out / "results.json").is_file():
         loaded = load_model_or_checkpoint(str(model))
         loaded = loaded if arm.is_pretrained else loaded.from_scratch()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # of random weights
+            generator = TextGenerator.of(loaded, device=plan.device)
         split = next((one for one in ("test", "dev") if one in data.splits), None)
         if split is None:
             split, data = "dev", data.with_dev(seed=seed)
         rows = data.usable(split)
         shown = {"train": data.splits["train"]} if "train" in data.splits else {}
-        done = ask(TextGenerator.of(loaded, device=plan.device), replace(data, splits=shown | {split: rows}), arm.cue)
+        done = ask(generator, replace(data, splits=shown | {split: rows}), arm.cue)
         values = (done.predictions if arm.is_told else done.without)[split]
         told = [{"key": row.key, "label": row.label} for row in rows]
         _write(out, data.name, split, data.task.metrics[0], values, told)
@@ -162,7 +167,9 @@ def _write(
 ) -> None:
     """Predictions and their figure as fine-tuning leaves them, results.json last."""
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({**row, "prediction": value}, ensure_ascii=False) for row, value in zip(rows, values)]
+    lines = [
+        json.dumps({**row, "prediction": value}, ensure_ascii=False) for row, value in zip(rows, values, strict=True)
+    ]
     write_atomically(folder / "predictions" / f"{name}.{split}.jsonl", "\n".join(lines) + "\n")
     mean = metric(values, [tupled(row["label"]) for row in rows])
     told = {"splits": {split: {"metrics": {metric.name: {"mean": mean}}}}}

@@ -13,7 +13,7 @@ from afterbert.study.design import Arm, Study, StudyScale
 # What names a recipe and decides nothing.
 _LABELS = ("title", "paper")
 # What the machinery itself lays over the arms: budgets are held equal in another way than by being the same number.
-_OURS = ("training.budget", "training.evaluate_every", "training.seed")
+_OURS = ("training.budget", "training.evaluate_every", "training.seed", "training.keep_checkpoints")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
         )
         for name, found in plain.items()
     }
+    problems += _overruled("the study", first, study.set | scale.own)
     for one in arms.values():
+        problems += _overruled(f"arm {one.name}", one.resolved, one.arm.set)
         problems += _undeclared(one, arms[study.reference])
     problems += _alike(arms)
     if problems:
@@ -99,9 +101,19 @@ def _beside(arm: Arm) -> dict[str, Any]:
     return {key: value for key, value in to_plain(arm).items() if key not in ("set", "recipe", "differs", "why")}
 
 
+def _overruled(where: str, resolved: Resolved, settings: Mapping[str, str]) -> list[str]:
+    """A line for each setting in whose place the machinery puts its own."""
+    return [
+        f"{where} sets {path}, which the scale decides for all arms; leave it out (`budget: 2` gives an arm twice the "
+        "study's budget, and --seeds says how many seeds)"
+        for path in _stated(resolved, settings)
+        if is_under(path, _OURS)
+    ]
+
+
 def _undeclared(arm: ResolvedArm, first: ResolvedArm) -> list[str]:
     nodes = [*first.arm.differs, *arm.arm.differs]
-    stated = [*_stated(first), *_stated(arm)]
+    stated = [leaf for one in (first, arm) for leaf in _stated(one.resolved, one.arm.set)]
     return [
         f"arm {arm.name}: {path} is {after!r}, in {first.name} it is {before!r}, and no arm declares that; set it in "
         "the arm, or name the node under `differs`"
@@ -125,12 +137,12 @@ def _is_declared(path: str, found: Mapping[str, tuple[Any, Any]], nodes: list[st
     return any(kind in found and kind != path and _is_declared(kind, found, nodes, stated) for kind in kinds)
 
 
-def _stated(arm: ResolvedArm) -> list[str]:
-    """The paths of all leaves that an arm sets, in full."""
+def _stated(resolved: Resolved, settings: Mapping[str, str]) -> list[str]:
+    """The paths of all leaves that are set, in full."""
     leaves: list[str] = []
-    for key, written in arm.arm.set.items():
+    for key, written in settings.items():
         value = parse(written, label=key).plain if written[:1] in "[{" and written else scalar(written)
-        for path in long_paths(arm.resolved, key):
+        for path in long_paths(resolved, key):
             leaves += _leaves(path, value)
     return leaves
 
@@ -156,7 +168,8 @@ def _alike(arms: Mapping[str, ResolvedArm]) -> list[str]:
     seen: dict[str, str] = {}
     lines = []
     for name, arm in arms.items():
-        other = seen.setdefault(digest([_deciding(arm.resolved), _beside(arm.arm)]), name)
+        made_of = {path: after for path, (_, after) in arm.differences.items()}  # on top of the first
+        other = seen.setdefault(digest([made_of, _beside(arm.arm)]), name)
         if other != name:
             lines.append(f"arms {other} and {name} are the same; let one of them set what it is about")
     return lines

@@ -1,6 +1,7 @@
 """What a study file says: a question, arms that differ in what they declare, and the rule that answers it."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,18 +12,20 @@ from pydantic import Field
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import build
-from afterbert.base.errors import UserError, did_you_mean, near_file
+from afterbert.base.errors import UserError, did_you_mean, near_file, shown
 from afterbert.base.mixing import Mixing
 from afterbert.base.plugins import names
 from afterbert.base.tree import Node, in_yaml, merge, read
 from afterbert.compression.chain import parse as parse_method
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.strategies import Strategy
+from afterbert.study.claims import claims as known_claims
 from afterbert.study.measures import Measure
 
 _FOLDER = "afterbert.study"
-_SAYS = re.compile(r"\s*([\w.+-]+)\s*(>=|>|=)\s*([\w.+-]+)\s*")
-_NAME = re.compile(r"[\w.+-]+")
+_SAYS = re.compile(r"\s*([^\s<>=]+)\s*(>=|>|=)\s*([^\s<>=]+)\s*")
+# A vowel sign of Hindi or Thai is a mark, no letter, and some words have a joiner between theirs.
+_OF_NAMES, _SIGNS = "LMN", ".+-_\u200c\u200d"
 
 Relation = Literal[">", ">=", "="]
 
@@ -83,6 +86,15 @@ class Arm:
             raise UserError("compress makes models of one task smaller; leave finetune.strategy out")
         if (self.compress or self.cue) and self.ensemble > 1:
             raise UserError("an ensemble is one of fine-tuned models; leave compress and cue out")
+        if self.compress and self.cue is not None:
+            raise UserError("compress is of fine-tuned models, and a cue takes the place of fine-tuning; keep one")
+        if not self.is_told and self.cue is None:
+            raise UserError("is_told is of a cue; name one: cue: candidates, or leave is_told out")
+        if not self.is_pretrained and (self.set or self.recipe or self.mixing is not None or self.budget != 1):
+            raise UserError(
+                "is_pretrained: false takes the first arm's model with random weights, so set, recipe, mixing and "
+                "budget would have no effect; leave them out"
+            )
         if self.shares_model and self.ensemble == 1:
             raise UserError("shares_model is for an ensemble; write how many fine-tunings answer together: ensemble: 4")
         if self.ensemble > 1 and not self.is_pretrained:
@@ -99,15 +111,18 @@ class Expectation:
     """A claim about two arms, such as `word > piece`.
 
     says: `>` is better; `=` is equal within the smallest effect of interest; `>=` is no worse by more than that.
-    claims: the article's claims that it speaks for; the study's where it names none.
+    claims: the article's claims that it speaks for; None where it does not say, and then the study's.
     """
 
     says: str
-    claims: tuple[int, ...] = ()
+    claims: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not _SAYS.fullmatch(self.says):
             raise UserError(f"says is '{self.says}'; write ARM > ARM, ARM >= ARM or ARM = ARM")
+        if self.parts[0] == self.parts[2]:
+            raise UserError(f"says is '{self.says}', an arm against itself; name two arms")
+        _check_claims(self.claims or ())
 
     @property
     def parts(self) -> tuple[str, Relation, str]:
@@ -207,7 +222,7 @@ class Study:
     """Scale -> what this study sets otherwise there, on top of `set`."""
 
     def __post_init__(self) -> None:
-        wrong = [name for name in self.arms if not _NAME.fullmatch(name)]
+        wrong = [name for name in self.arms if not _is_name(name)]
         if wrong:
             raise UserError(f"arm '{wrong[0]}': a name holds letters, digits and . + - _")
         if len(self.arms) < 2:
@@ -217,12 +232,20 @@ class Study:
         for label, one in self.arms.items():
             if (one.text or None) not in (self.texts or (None,)):
                 raise UserError(f"arm '{label}' reads the text {one.text}; the study's texts are {list(self.texts)}")
-            if (one.ensemble > 1 or one.compress or one.cue) and not self.needs_tasks:
+            is_of_tasks = one.ensemble > 1 or one.compress or one.cue or not one.is_pretrained
+            if (is_of_tasks or one.finetune != self.arms[self.reference].finetune) and not self.needs_tasks:
                 raise UserError(f"arm '{label}' is asked about labelled tasks; add `needs_tasks: true`")
         for expectation in self.expects:
             for arm in (expectation.parts[0], expectation.parts[2]):
                 if arm not in self.arms:
                     raise UserError(f"expects '{expectation.says}': {did_you_mean(arm, list(self.arms))}")
+        said = ["".join(expectation.parts) for expectation in self.expects]
+        if len(set(said)) < len(said):
+            raise UserError("expects says the same twice; keep one of them")
+        _check_claims(self.claims)
+        for scale in self.scales:
+            if scale not in (known := _scale_nodes()):
+                raise UserError(f"scales: no scale is called '{scale}'; {did_you_mean(scale, list(known))}")
         for measure in (*self.measures, self.decision.measure, *self.favours):
             if measure not in names(Measure):
                 raise UserError(f"no measure is called '{measure}'; {did_you_mean(measure, names(Measure))}")
@@ -237,7 +260,8 @@ class Study:
     @property
     def expectations(self) -> tuple[Expectation, ...]:
         """What is expected; where nothing is, that each arm differs from none."""
-        return tuple(Expectation(one.says, one.claims or self.claims) for one in self.expects) or tuple(
+        told = ((one.says, self.claims if one.claims is None else one.claims) for one in self.expects)
+        return tuple(Expectation(*one) for one in told) or tuple(
             Expectation(f"{arm} > {self.reference}", self.claims) for arm in self.arms if arm != self.reference
         )
 
@@ -267,6 +291,8 @@ def study_of(tree: Node) -> Study:
         raise UserError(f"{tree.origin}: a study is a mapping; see docs/studies.md")
     values = _settings_as_written(dict(tree.value))
     shared = _tuning(values.pop("finetune", Node({}, tree.origin)))
+    if not isinstance(shared.value, dict):
+        raise UserError(f"{shared.origin}: finetune is {shown(shared.value)}, must be a mapping of settings")
 
     def arm(node: Node) -> Node:
         return _arm(node, shared)
@@ -299,6 +325,20 @@ def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: floa
     if own:
         found["own"] = Node({key: Node(value, "study") for key, value in own.items()}, "study")
     return _scale(merge(nodes[name], Node(found, "asked")))
+
+
+def _is_name(text: str) -> bool:
+    """
+    >>> [_is_name(text) for text in ("bert+mlm", "हिन्दी", "เร็ว", "a b", "")]
+    [True, True, True, False, False]
+    """
+    return bool(text) and all(sign in _SIGNS or unicodedata.category(sign)[0] in _OF_NAMES for sign in text)
+
+
+def _check_claims(claims: tuple[int, ...]) -> None:
+    unknown = [number for number in claims if number not in known_claims()]
+    if unknown:
+        raise UserError(f"claims has {unknown[0]}; the article's claims are 1 to {max(known_claims())}")
 
 
 def _arm(node: Node, finetune: Node) -> Node:

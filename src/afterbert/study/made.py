@@ -59,9 +59,10 @@ class TaskAnswers:
     @cached_property
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The labelled rows with `prediction` and `label`; none where several models answered in turn."""
-        file = f"predictions/{self.name}.{self.split}.jsonl"
-        found = [*self.folder.glob(file), *self.folder.glob(f"seed-*/{file}")]
-        return [row for row in (read_split(found[0]) if found else ()) if row["label"] is not None]
+        places = [self.folder, *sorted(self.folder.glob("seed-*"))]  # the name may hold signs of a pattern
+        files = (place / "predictions" / f"{self.name}.{self.split}.jsonl" for place in places)
+        found = next((file for file in files if file.is_file()), None)
+        return [row for row in (read_split(found) if found else ()) if row["label"] is not None]
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 and repeated calls share them and nothing runs twice."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +13,17 @@ import torch
 from afterbert.base.budget import Budget, Unit
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import name_of
+from afterbert.base.plugins import find, name_of
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.compression.chain import check_all, parse
 from afterbert.compression.subject import Form
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.recipes.recipe import Resolved
-from afterbert.study.control import ResolvedArm, resolved_arms
+from afterbert.study.control import ResolvedArm, is_under, resolved_arms
 from afterbert.study.design import Arm, Study, StudyScale, read_study, scale_for
+from afterbert.study.measures import Measure
+from afterbert.text.token_store.mixture import is_store
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import default_device
 from afterbert.workflows.closing import Closing
@@ -103,8 +106,11 @@ class StudyPlan:
     @property
     def folder(self) -> Path:
         """Where results and pages of this study lie."""
+        study = to_plain(self.study)
+        for one in study["expects"]:  # folders are named as when to say nothing and to name none were the same
+            one["claims"] = one["claims"] or []
         made_of = {
-            "study": to_plain(self.study),
+            "study": study,
             "scale": to_plain(self.scale),
             "stores": {arm: store.fingerprint for arm, store in self.stores.items()},
             "arms": {name: to_plain(arm.resolved.recipe) for name, arm in self.arms.items()},
@@ -206,6 +212,13 @@ def planned(
     scale = scale_for(study, request.scale, seeds=request.seeds)
     arms = resolved_arms(study, scale)
     _check_tasks(request, arms)
+    deciding = find(Measure, study.decision.measure)
+    given = {"--task": request.tasks, "--pairs": request.pairs}
+    if deciding.asked_by and not given[deciding.asked_by.split()[0]]:
+        raise UserError(
+            f"study {name} decides by {study.decision.measure}, which no run is asked; name what it asks: "
+            f"{deciding.asked_by}"
+        )
     if request.parallel and "retrieval" not in study.measures:
         study = replace(study, measures=(*study.measures, "retrieval"))
     Closing(pairs=request.pairs, parallel=request.parallel).read()
@@ -223,8 +236,17 @@ def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None
     """Raises UserError, before anything is trained, for tasks whose rows are not there or cannot be read, and for arms
     that do not fit them."""
     learns = any(arm.arm.cue is None for arm in arms.values())
-    for source in (DataOptions().find(task) for task in request.tasks):
-        read(source, needs_training=learns)
+    sources = [DataOptions().find(task) for task in request.tasks]
+    twice = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
+    if twice:
+        raise UserError(f"two tasks are called {twice[0]}; tell them apart: --task NAME:PATH")
+    for source in sources:
+        data = read(source, needs_training=learns)
+        if not data.task.metrics[0].higher_is_better:
+            raise UserError(
+                f"{source.name} is judged by {data.task.metrics[0].name}, of which less is better, and a study takes "
+                "more for better; name another one first in its task file"
+            )
         for name, arm in arms.items():
             try:
                 check_all(
@@ -265,6 +287,7 @@ def _stores(
     """The text of each arm: one store, but for arms with a tokenizer of their own."""
     made: dict[str, Store] = {}
     stores = {}
+    _check_texts(request, study, arms)
     for name, arm in arms.items():
         tokenizer = arm.resolved.recipe.tokenizer
         key = digest([to_plain(tokenizer), arm.arm.text])
@@ -280,6 +303,25 @@ def _stores(
         if arm.arm.mixing is not None:
             stores[name] = by_its_languages(made[key], arm.arm.mixing, request.out)
     return stores
+
+
+def _check_texts(request: StudyRequest, study: Study, arms: Mapping[str, ResolvedArm]) -> None:
+    """Raises UserError for a text that no arm reads, and for arms that differ in their pieces alone where a store is
+    named, which has pieces of its own."""
+    for arm in arms.values():
+        _texts(request, study, arm.arm)
+    for text in request.texts:
+        name, equals, path = text.partition("=")
+        if study.texts and not (equals and name in study.texts):
+            wanted = " ".join(f"--text {one}=PATH" for one in study.texts)
+            raise UserError(f"no arm reads the text {text}; write {wanted}")
+        store = Path(path if study.texts else text)
+        for arm in arms.values():
+            if is_store(store) and arm.changes and all(is_under(one, ["tokenizer"]) for one in arm.changes):
+                raise UserError(
+                    f"arm {arm.name} differs from {study.reference} in its tokenizer alone, but {store} is a store, "
+                    "whose pieces are cut; name the texts it was made of"
+                )
 
 
 def _texts(request: StudyRequest, study: Study, arm: Arm) -> tuple[str, ...]:
@@ -312,7 +354,8 @@ def _budgets(plan: StudyPlan) -> dict[str, Budget]:
             steps = tokens / recipe.pieces_per_step
             amount, unit = steps * flops_per_step(recipe, plan.stores[first]), "flops"
         else:
-            amount, unit = float(round(tokens / _speed(plan, first) * _speed(plan, name), -3)), "tokens"
+            pays_for = tokens / _speed(plan, first) * _speed(plan, name)
+            amount, unit = float(round(pays_for, -3)) or pays_for, "tokens"
         found[name] = Budget(amount * arm.arm.budget, unit)
     return found
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,12 +18,12 @@ from afterbert.base.plugins import find
 from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import read_sealed, sealed
 from afterbert.study.control import ResolvedArm, shared_settings
-from afterbert.study.design import Published
+from afterbert.study.design import Expectation, Published
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 from afterbert.study.plan import StudyPlan, StudyRequest
 from afterbert.study.statistics import difference, spread
-from afterbert.study.verdicts import Verdict, judged, together
+from afterbert.study.verdicts import OPEN, Judgement, Verdict, judged, together
 from afterbert.training.precision import name_of_device
 from afterbert.workflows.pretraining import flops_per_step
 
@@ -55,9 +56,10 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class Compared:
-    """An arm against the first one in one measure; positive is better. None is no finite number."""
+    """An arm against another one in one measure; positive is better. None is no finite number; estimate: None where an
+    arm has no figure."""
 
-    estimate: float
+    estimate: float | None
     low: float | None
     high: float | None
     seen: float | None
@@ -146,8 +148,8 @@ def measured(name: str, run: FinishedRun) -> Measurement | None:
     return find(Measure, name)()(run)
 
 
-def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> StudyResults:
-    """Returns the results of finished runs; a pure function of their folders."""
+def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]], *, notes: Sequence[str] = ()) -> StudyResults:
+    """Returns the results of finished runs; a pure function of their folders. notes: what befell them."""
     study, first = plan.study, plan.study.reference
     names = [*study.measures, "tokens_per_second", "parameters", "memory", "task_model_bytes"]
     found = {name: _measurements(name, made) for name in dict.fromkeys(names)}
@@ -159,10 +161,12 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
             deciding[one.parts[2]],
             smallest=study.decision.smallest,
             sign=_sign(study.decision.measure),
+            comparisons=len(expected),
         )
         for one in expected
     ]
-    judgements = judged(expected, differences)
+    judgements = {one.expectation.says: one for one in judged(expected, differences)}
+    verdicts = [_judged(one, judgements.get(one.says)) for one in study.expectations]
     store = plan.stores[first]
     splits = store.summary()["splits"]
     settings = {**shared_settings(study, plan.scale), "training.budget": str(plan.budgets[first])}
@@ -192,24 +196,13 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
         ),
         arms={name: _arm(plan, plan.arms[name], made[name]) for name in plan.arms},
         measures={name: _measure(plan, name, by_arm) for name, by_arm in found.items() if by_arm},
-        judged=[
-            JudgedResult(
-                one.expectation.says,
-                list(one.expectation.claims),
-                _compared(one.difference),
-                one.p_equal,
-                one.p_large,
-                one.verdict,
-                at_floor=one.difference.at_floor,
-            )
-            for one in judgements
-        ],
-        verdict=together([one.verdict for one in judgements]) if judgements else "not separable at this scale",
-        notes=list(study.notes),
+        judged=verdicts,
+        verdict=together([one.verdict for one in verdicts]),
+        notes=[*study.notes, *notes],
         published=study.published,
         command=_command(plan),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {name_of_device(plan.device)}",
-        tasks=list(made[first][0].tasks),
+        tasks=list(dict.fromkeys(name for runs in made.values() for run in runs for name in run.tasks)),
     )
 
 
@@ -228,6 +221,22 @@ def read_results(path: Path) -> StudyResults:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise UserError(f"{path}: {at}: {first['msg']}; run the study again to write it anew") from error
+
+
+def _judged(expectation: Expectation, found: Judgement | None) -> JudgedResult:
+    """An expectation with its verdict: none where one of its arms has no figure, which must not pass for agreement."""
+    if found is None:
+        nothing = Compared(None, None, None, None)
+        return JudgedResult(expectation.says, list(expectation.claims or ()), nothing, 1.0, 1.0, OPEN)
+    return JudgedResult(
+        expectation.says,
+        list(expectation.claims or ()),
+        _compared(found.difference),
+        found.p_equal,
+        found.p_large,
+        found.verdict,
+        at_floor=found.difference.at_floor,
+    )
 
 
 def _measurements(name: str, made: Mapping[str, Sequence[FinishedRun]]) -> dict[str, list[Measurement]]:
@@ -312,7 +321,7 @@ def _curve(run: FinishedRun) -> list[tuple[float, float]]:
     for one in run.evaluations:
         figures = one.get("figures") or {}
         value = figures.get("masked_accuracy", figures.get("loss"))
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and math.isfinite(value):
             found.append((round(one["step"] * each), float(value)))
     return found[-_MOST_CURVE:]
 
@@ -328,5 +337,5 @@ def _command(plan: StudyPlan) -> str:
     texts = tuple(f"{text}=MINE" for text in plan.study.texts) or ("MINE",)
     tasks, pairs, parallel = ((path,) * len(given) for given in (asked.tasks, asked.pairs, asked.parallel))
     files = replace(asked, texts=texts, tasks=tasks, pairs=pairs, parallel=parallel)
-    told = replace(files, study=plan.name, out=StudyRequest.out)
-    return " ".join(["afterbert", *told.words])
+    told = replace(files, study=Path(asked.study).name, out=StudyRequest.out)  # of a file the name, not its folder
+    return shlex.join(["afterbert", *told.words])

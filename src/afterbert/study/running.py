@@ -16,6 +16,7 @@ from afterbert.study.plan import PlannedRun, StudyPlan, listed_runs, seconds_nee
 from afterbert.study.progress import is_finished, share_done
 from afterbert.study.results import StudyResults, collected, measured, write_results
 from afterbert.study.statistics import smallest_seen
+from afterbert.training.guards import Diverged
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import pretrain
 
@@ -45,10 +46,10 @@ def run_study(plan: StudyPlan, *, observer: WorkObserver | None = None, engine: 
         observer.on_line(f"writes to: {plan.folder}")
         if engine is not None and not _left_to(engine, plan, plan.runs, observer):
             return StudyOutcome(plan, None)
-        made = _carried_out(plan, observer)
+        made, diverged = _carried_out(plan, observer)
     except Stopped as stopped:
         return StudyOutcome(plan, None, stopped.exit_code)
-    results = collected(plan, made)
+    results = collected(plan, made, notes=diverged)
     write_results(plan.folder / "results.json", results)
     return StudyOutcome(plan, results)
 
@@ -97,6 +98,8 @@ def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None)
             _mark(plan, folder).touch()
     except Stopped as stopped:
         return stopped.exit_code
+    except Diverged as error:  # the study says so, and goes on with the others
+        observer.on_line(f"{name} diverged: {error}")
     return 0
 
 
@@ -129,8 +132,12 @@ def _searched(plan: StudyPlan, observer: WorkObserver) -> StudyPlan:
         observer.on_line(
             f"learning rate of {run.arm}, {run.factor:g} times the recipe's ({number + 1} of {len(plan.searches)})"
         )
-        folder = _trained(plan, run, observer)
-        loss = read_json(folder / "evaluation.json", allows_nan=True)["objective"].get("loss", float("nan"))
+        try:
+            folder = _trained(plan, run, observer)
+            loss = read_json(folder / "evaluation.json", allows_nan=True)["objective"].get("loss", float("nan"))
+        except Diverged as error:
+            observer.on_line(str(error))
+            loss = float("inf")
         rate = run.resolved.value("training.optimizer.learning_rate")
         losses.setdefault(run.arm, {})[rate] = loss if loss == loss else float("inf")
     rates = {arm: min(found, key=lambda rate: (found[rate], rate)) for arm, found in losses.items()}
@@ -139,8 +146,9 @@ def _searched(plan: StudyPlan, observer: WorkObserver) -> StudyPlan:
     return replace(plan, rates=rates)
 
 
-def _carried_out(plan: StudyPlan, observer: WorkObserver) -> dict[str, list[FinishedRun]]:
-    """Arm -> its finished runs, a seed each."""
+def _carried_out(plan: StudyPlan, observer: WorkObserver) -> tuple[dict[str, list[FinishedRun]], list[str]]:
+    """Arm -> its finished runs, a seed each; and a sentence for each that diverged, which leaves its arm without the
+    figures that it would have given."""
     runs = plan.runs
     folders = {run.folder(plan.request.out).path for run in runs}
     waiting = [folder for folder in folders if not is_finished(folder)]
@@ -149,22 +157,42 @@ def _carried_out(plan: StudyPlan, observer: WorkObserver) -> dict[str, list[Fini
         left = seconds_needed(plan) * len(waiting) / len(folders)
         observer.on_line(f"about {left / 60:.0f} minutes of training here")
     made: dict[str, list[FinishedRun]] = {}
+    diverged: list[str] = []
+
+    def asked(name: str, seed: int, found: FinishedRun, model: Path) -> FinishedRun:
+        try:
+            return replace(found, tasks=answered(plan, plan.study.arms[name], model, seed, observer))
+        except Diverged as error:
+            diverged.append(f"{name}, seed {seed}, labelled tasks: {error}.")
+            return found
+
     for number, run in enumerate(runs, start=1):
         observer.on_line(f"run {number} of {len(runs)}: {run.arm}, seed {run.seed}")
-        folder = _trained(plan, run, observer)
-        answers = answered(plan, plan.study.arms[run.arm], folder, run.seed, observer)
-        made.setdefault(run.arm, []).append(FinishedRun(folder, answers))
+        found = FinishedRun(None)
+        try:
+            folder = _trained(plan, run, observer)
+            found = asked(run.arm, run.seed, FinishedRun(folder), folder)
+        except Diverged as error:
+            diverged.append(f"{run.arm}, seed {run.seed}: {error}.")
+        made.setdefault(run.arm, []).append(found)
         if run.arm == plan.study.reference and run.seed == plan.scale.seeds - 1:
             _tell_power(plan, made[run.arm], observer)
     first = [run.folder(plan.request.out).path for run in runs if run.arm == plan.study.reference]
     for name, arm in plan.study.arms.items():
         if not arm.is_pretrained:
-            models = first[: plan.scale.seeds]
-            made[name] = [FinishedRun(None, answered(plan, arm, one, s, observer)) for s, one in enumerate(models)]
+            made[name] = [
+                asked(name, seed, FinishedRun(None), one) if is_finished(one) else FinishedRun(None)
+                for seed, one in enumerate(first[: plan.scale.seeds])
+            ]
         if arm.ensemble > 1:
-            seeds = range(plan.scale.seeds)
-            made[name] = [together(plan, made[name][seed :: plan.scale.seeds]) for seed in seeds]
-    return made
+            teams = [made[name][seed :: plan.scale.seeds] for seed in range(plan.scale.seeds)]
+            made[name] = [
+                together(plan, team) if all(one.tasks for one in team) else FinishedRun(None, members=team)
+                for team in teams
+            ]
+    for line in diverged:
+        observer.on_note(line)
+    return made, diverged
 
 
 def _trained(plan: StudyPlan, run: PlannedRun, observer: WorkObserver) -> Path:

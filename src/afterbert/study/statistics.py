@@ -17,17 +17,19 @@ from afterbert.study.made import Measurement
 
 LEVEL = 0.05
 POWER = 0.8
-_MANY = 1e6  # degrees of freedom where nothing is estimated
+_MANY = 1e6  # degrees of freedom where all rows agree
+_ROUNDING = 1e-9  # of the values: smaller differences are those of floating point
 
 
 @dataclass(frozen=True)
 class ArmDifference:
     """An arm minus another one, positive where the first is better.
 
-    low, high: the 95% interval; error: standard error; freedom: its degrees of freedom, 0 if a single seed without rows
-    tells nothing. p_equal: two-sided, of no difference; p_large: of a difference of at least the smallest effect of
-    interest (two one-sided tests, Schuirmann 1987); p_worse: of being worse by at least that. seen: the smallest true
-    difference that this study would have seen with a chance of 80%.
+    low, high: the 95% interval; error: standard error; freedom: its degrees of freedom, 0 where nothing tells how far
+    luck reaches: a single seed without rows, or seeds that all differ by the same, as shares of few rows do by chance.
+    p_equal: two-sided, of no difference; p_large: of a difference of at least the smallest effect of interest (two
+    one-sided tests, Schuirmann 1987); p_worse: of being worse by at least that. seen: the smallest true difference that
+    this study would have seen with a chance of 80%, whichever of its comparisons it were.
     """
 
     estimate: float
@@ -46,9 +48,10 @@ class ArmDifference:
 
 
 def difference(
-    ours: Sequence[Measurement], theirs: Sequence[Measurement], *, smallest: float, sign: int = 1
+    ours: Sequence[Measurement], theirs: Sequence[Measurement], *, smallest: float, sign: int = 1, comparisons: int = 1
 ) -> ArmDifference:
-    """Compares two arms by their measurements, a seed each in the same order. sign: -1 where less is better.
+    """Compares two arms by their measurements, a seed each in the same order. sign: -1 where less is better;
+    comparisons: how many p values Holm will adjust together.
 
     >>> ours, theirs = ([Measurement(value) for value in values] for values in ([0.5, 0.52, 0.54], [0.4, 0.43, 0.43]))
     >>> found = difference(ours, theirs, smallest=0.01)
@@ -56,11 +59,13 @@ def difference(
     (0.1, True, 2.0)
     """
     values = sign * np.array([a.value - b.value for a, b in zip(ours, theirs, strict=True)])
-    parts = [(float(values.var(ddof=1)) / len(values), len(values) - 1)] if len(values) > 1 else []
+    largest = max(abs(one.value) for one in (*ours, *theirs))
+    varies = len(values) > 1 and float(np.ptp(values)) > _ROUNDING * largest
+    parts = [(float(values.var(ddof=1)) / len(values), len(values) - 1)] if varies else []
     rows = _row_variance(ours, theirs)
     if rows is not None:
         parts.append(rows)
-    found = _summary(float(values.mean()), parts, smallest, tuple(values.tolist()))
+    found = _summary(float(values.mean()), parts, smallest, tuple(values.tolist()), comparisons)
     return replace(found, at_floor=not any(_is_off_floor(arm, smallest, sign) for arm in (ours, theirs)))
 
 
@@ -114,7 +119,7 @@ def _row_variance(ours: Sequence[Measurement], theirs: Sequence[Measurement]) ->
 
 
 def _summary(
-    estimate: float, parts: Sequence[tuple[float, int]], smallest: float, values: tuple[float, ...]
+    estimate: float, parts: Sequence[tuple[float, int]], smallest: float, values: tuple[float, ...], comparisons: int
 ) -> ArmDifference:
     variance = sum(part for part, _ in parts)
     if not parts:
@@ -137,6 +142,6 @@ def _summary(
         p_equal=min(1.0, 2 * min(above(0.0), 1 - above(0.0))) if error > 0 else float(estimate == 0),
         p_large=max(above(-smallest), 1 - above(smallest)),
         p_worse=above(-smallest),
-        seen=_seen_factor(freedom) * error,
+        seen=_seen_factor(freedom, comparisons) * error,
         values=values,
     )

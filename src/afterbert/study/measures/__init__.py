@@ -18,6 +18,8 @@ class Measure(ABC):
     favours: ClassVar[str] = ""
     is_cost: ClassVar[bool] = False
     """Whether it tells what a run costs rather than what it learned."""
+    asked_by: ClassVar[str] = ""
+    """The option of `study` without which no run is asked it."""
 
     @abstractmethod
     def __call__(self, run: FinishedRun) -> Measurement | None:

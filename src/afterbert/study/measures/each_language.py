@@ -10,6 +10,7 @@ class EachLanguage(Measure):
     title = "bits per byte, mean of all languages"
     unit = "number"
     higher_is_better = False
+    favours = "objectives that hide single pieces behind a mask at about 15%, for that is what it asks"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = [one["bits_per_byte"] for one in run.evaluation.get("languages", {}).values()]

@@ -8,6 +8,7 @@ class MinimalPairsScore(Measure):
     """Reads the figures of `--pairs` from `without_training` of evaluation.json, weighed by their pairs."""
 
     title = "minimal pairs right"
+    asked_by = "--pairs PATH"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = [one for one in run.evaluation.get("without_training", ()) if one["name"].startswith("pairs of ")]

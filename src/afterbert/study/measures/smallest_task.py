@@ -8,6 +8,7 @@ class SmallestTask(Measure):
     """Reads results.json, whose mix tells how many rows each task has. None where each task had a model of its own."""
 
     title = "the task with the fewest rows"
+    asked_by = "--task NAME:PATH"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = {name: TaskAnswers.read(folder, name) for name, folder in run.tasks.items()}

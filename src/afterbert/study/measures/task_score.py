@@ -14,6 +14,7 @@ class TaskScore(Measure):
     by one, and the most frequent label is what a model gets that learned nothing."""
 
     title = "labelled tasks"
+    asked_by = "--task NAME:PATH"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = [TaskAnswers.read(folder, name) for name, folder in run.tasks.items()]

@@ -12,12 +12,13 @@ class TransferScore(Measure):
     task's files tell another language than that of its training rows."""
 
     title = "tasks in languages without training rows"
+    asked_by = "--task NAME:PATH"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         scores, guesses = [], []
         for name, folder in run.tasks.items():
             found = read_json_object(folder / "results.json")["tasks"][name]
-            told = found["languages"]
+            told = found.get("languages", {})  # which only fine-tuning notes
             for one in (found["splits"][split] for split, code in told.items() if code != told.get("dev")):
                 metric, values = next(iter(one["metrics"].items()))
                 scores.append(values["mean"])
