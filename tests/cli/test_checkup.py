@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+import tomllib
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,6 +50,14 @@ def test_what_is_short_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not seen["disk here"].is_good and seen["disk here"].found == "1.0 GB free"
     assert 'pip install "afterbert[data]"' in seen["extra data"].found
     assert not any(finding.is_needed for finding in seen.values() if not finding.is_good)
+
+
+def test_every_extra_that_a_user_may_want_is_told() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert {f"extra {name}" for name in extras} - {"extra dev", "extra docs"} == {
+        what for what in found() if what.startswith("extra")
+    }
 
 
 def test_too_old_a_python_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

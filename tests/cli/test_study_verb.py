@@ -19,6 +19,7 @@ def test_every_study_is_listed(capsys):
     assert run(["study", "list"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in known_studies())
+    assert "(--parallel)" in said and "(--task)" in said, "what a study needs besides a text"
 
 
 def test_a_study_of_ones_own_is_written_from_two_recipes_and_can_be_read(tmp_path, monkeypatch, capsys):

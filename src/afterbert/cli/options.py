@@ -22,7 +22,10 @@ def plugins_in(folder: str) -> str:
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
 ]
-Size = Annotated[str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", "-s", help="How large the model is: tiny, mini, small or base.", rich_help_panel="Recipe"),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
 _UNKNOWN = "Stop when more than this share of the pieces is unknown to the tokenizer."
 MaxUnknown = Annotated[float, typer.Option(help=_UNKNOWN)]
@@ -118,7 +121,7 @@ _READING = {
     ),
     "max_unknown": _of_texts(float, _UNKNOWN, default=0.1),
     "held_out": _of_texts(float, "Share of the text kept for evaluation.", default=0.02),
-    "processes": option(int | None, "How many processes to use; one for each core when not given.", min=1),
+    "processes": option(int | None, "How many processes prepare texts; one for each core when not given.", min=1),
 }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Host = Annotated[
     str, typer.Option(help="The address to bind; any but 127.0.0.1 can be reached by others, who need a token.")
 ]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
 
 
 def run_server(made: Callable[[str], Guarded], host: str, port: int, *, said: str) -> None:

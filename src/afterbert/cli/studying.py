@@ -27,6 +27,7 @@ def show_list() -> int:
     for name in known_studies():
         _, study = read_study(name)
         needs = " (--task)" if study.needs_tasks else ""
+        needs += " (--parallel)" if study.needs_translations else ""
         needs += "".join(f" (plane {plane})" for plane in study.needs_planes)
         needs += "".join(f" (--text {text}=)" for text in study.texts)
         table.add_row(safe(name), safe(study.question + needs), safe(", ".join(study.arms)))

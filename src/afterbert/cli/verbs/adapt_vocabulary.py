@@ -23,7 +23,9 @@ def adapt_vocabulary(
     units: Annotated[
         Literal["words", "pieces"], typer.Option(help="extend: whole words, or pieces that many words may share.")
     ] = "pieces",
-    tokenizer: Annotated[str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")] = "wordpiece",
+    tokenizer: Annotated[
+        str, typer.Option(help="train: the kind to learn: bpe, byte_level_bpe, unigram or wordpiece.")
+    ] = "wordpiece",
     vocab_size: Annotated[
         int | None, typer.Option(help="train: how many pieces to learn; chosen by the amount of text when not given.")
     ] = None,

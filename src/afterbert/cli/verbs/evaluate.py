@@ -17,8 +17,8 @@ def evaluate(
         typer.Argument(help="Files or folders that the model has not seen, or a store that `prepare` made."),
     ] = None,
     rate: Annotated[float, typer.Option(help="The share of pieces that is masked.")] = 0.15,
-    length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,
-    max_rows: Annotated[int, typer.Option(help="Rows asked about.")] = 512,
+    length: Annotated[int, typer.Option(help="The most pieces of a row.")] = 128,
+    max_rows: Annotated[int, typer.Option(help="How many rows are asked about at most.")] = 512,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     **how_read: Any,
 ) -> None:

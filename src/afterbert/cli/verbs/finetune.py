@@ -19,7 +19,7 @@ _SETTINGS = {
     ),
     "learning_rate": option(
         str | None,
-        "The highest learning rate (more for models narrower than 768); 5e-5 when not given.",
+        "The highest learning rate, for models narrower than 768 a higher one; 5e-5 when not given.",
         "--learning-rate",
         "--lr",
         panel=_TRAINING,

@@ -10,7 +10,11 @@ PLACE = 120
 
 # By the names of `Generation`.
 _GENERATION = {
-    "method": option(Literal["sample", "greedy", "beam"], "How each piece is chosen.", default="sample"),
+    "method": option(
+        Literal["sample", "greedy", "beam"],
+        "sample: draw each piece; greedy: take the likeliest; beam: follow several texts.",
+        default="sample",
+    ),
     "temperature": option(float | None, "For draws: below 1 keeps to likely pieces, above 1 dares more."),
     "top_k": option(int | None, "Draw only from this many of the likeliest pieces."),
     "top_p": option(float | None, "Draw only from the likeliest pieces that have this probability together."),

@@ -11,7 +11,7 @@ PLACE = 40
 
 # By the names of `Mining`.
 _MINING = {
-    "max_words": option(int, "The most words of a phrase, marks included.", default=4),
+    "max_words": option(int, "The most words of a phrase; a mark inside counts as one.", default=4),
     "min_count": option(int, "The fewest occurrences of a phrase.", default=5),
     "min_cohesion": option(float, "The least mutual information between its parts, in bits.", default=5.0),
     "min_freedom": option(float, "The least entropy of its neighbours, in bits.", default=1.5),

@@ -53,7 +53,9 @@ def pretrain(
         typer.Option("--budget", "-b", help="How long to train: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
-    mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
+    mixing: Annotated[
+        str | None, typer.Option(help=f"How often each store or language is drawn: {plugins_in('base.mixing')}.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with the origin of each value, and stop.")
     ] = False,
