@@ -1,5 +1,6 @@
 """What the pages say is there: commands and their options, links, recipes; and the site is built without a network."""
 
+import dataclasses
 import importlib
 import importlib.util
 import itertools
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from afterbert.base.plugins import listed
+from afterbert.base.plugins import find, listed, names
 from afterbert.cli.commands import build_app
 from afterbert.recipes import known, resolve
 
@@ -80,8 +81,8 @@ def test_what_pages_import_is_there(page):
     text = page.read_text(encoding="utf-8")
     told = re.findall(r"^from (afterbert[\w.]*) import (.+)$", text, re.MULTILINE)
     told += re.findall(r"`(afterbert[\w.]*)\.([A-Z]\w*)", text)
-    for module, names in told:
-        for name in names.split(", "):
+    for module, imported in told:
+        for name in imported.split(", "):
             assert hasattr(importlib.import_module(module), name), f"{page.name}: {module}.{name}"
 
 
@@ -97,6 +98,18 @@ def test_the_table_of_parts_names_every_plugin():
     assert len(rows) == 18
     for folder, told in rows:
         assert told == ", ".join(listed(f"afterbert.{folder.replace('/', '.')}")), folder
+
+
+def test_the_table_of_methods_tells_their_defaults():
+    from afterbert.compression.methods import Method
+
+    page = (ROOT / "docs" / "compression.md").read_text(encoding="utf-8").partition("## Measured")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == names(Method)
+    for name, told in rows:
+        fields = {one.name: one.default for one in dataclasses.fields(find(Method, name))}
+        for key, default in re.findall(r"`(\w+)=([\w.]+)`", told):
+            assert str(fields[key]).lower() in (default, f"{default}.0"), f"{name}: {key}"
 
 
 def test_the_table_of_recipes_is_theirs():
