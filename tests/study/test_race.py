@@ -91,6 +91,16 @@ def test_refused_in_the_first_second(request_):
         run_race(replace(request_, budget=Budget.parse("3epochs")))
 
 
+def test_what_a_recipe_is_not_asked_is_told_after_its_first_run(request_, tmp_path, monkeypatch):
+    (tmp_path / "left to right.yaml").write_text("extends: laptop-gpt\ntokenizer: {type: bpe}\n")
+    trained, honest = [], race.pretrain
+    monkeypatch.setattr(race, "pretrain", lambda *given, **more: trained.append(1) or honest(*given, **more))
+    recipes = (str(tmp_path / "left to right.yaml"), "laptop")
+    with pytest.raises(UserError, match="left to right.yaml has no held-out masked accuracy; .* --by-loss"):
+        run_race(replace(request_, recipes=recipes, budget=Budget(2, "steps")))
+    assert len(trained) == 1
+
+
 def racer(name, values, first=None, reached=()):
     against = None
     if first is not None:

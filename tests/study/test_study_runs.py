@@ -220,6 +220,33 @@ def test_the_page_of_a_file_of_ones_own_says_the_command_that_finds_it(texts, tm
     assert results._command(planned(request)) == "afterbert study 'my study.yaml' --text MINE --scale smoke --seeds 1"
 
 
+def test_a_study_is_written_from_a_run_and_a_recipe_of_any_name(texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("meine Übung.yaml").write_text("extends: laptop\ntraining: {optimizer: {type: muon, learning_rate: 0.001}}\n")
+    small = ["--length", "32", "--model.num_hidden_layers", "1", "--tokenizer.vocab_size", "300"]
+    assert command(["pretrain", str(texts), *small, "--budget", "1steps", "--name", "made"]) == 0
+    assert command(["study", "new", "my own", "runs/made", "meine Übung.yaml", "--question", "Which?"]) == 0
+    assert "afterbert study 'my own.yaml' --text MINE" in Path("my own.yaml").read_text()
+    plan = planned(StudyRequest("my own.yaml", (str(texts),), scale="smoke", out=tmp_path / "runs"))
+    assert list(plan.arms) == ["made", "meine-Übung"]
+    names = [run.folder(tmp_path / "runs").path.name for run in plan.runs]
+    assert [name.rpartition("-")[0] for name in names] == ["recipe", "recipe", "meine-bung-tiny", "meine-bung-tiny"]
+
+
+def test_a_plan_that_is_none_is_told_with_its_place(tmp_path):
+    (tmp_path / "studies" / "x").mkdir(parents=True)
+    (tmp_path / "studies" / "x" / "plan.json").write_text('{"study": "x"}')
+    with pytest.raises(UserError, match=r"plan.json is no plan of a study"):
+        progress_of(tmp_path)
+
+
+def test_pages_of_the_study_one_stands_in_have_their_index_above_it(two, texts, tmp_path, monkeypatch):
+    done = run_study(planned(StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1)))
+    monkeypatch.chdir(done.folder)
+    assert command(["study", "report", "."]) == 0
+    assert (done.folder.parent / "index.html").is_file() and not (done.folder / "index.html").exists()
+
+
 def test_a_time_for_the_whole_study_sets_the_tokens(two, texts, tmp_path):
     request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", budget="1h", seeds=1)
     plan = planned(request)

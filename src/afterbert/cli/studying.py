@@ -1,5 +1,6 @@
 """What `study` and `compare` print."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def write_pages(root: Path, folders: Sequence[Path]) -> int:
         raise UserError(f"no study below {root} has results yet; see `afterbert study status`")
     for folder in places:
         print(write_study_page(folder))
-    print(write_index(places[0].parent))
+    print(write_index(places[0].resolve().parent))
     return 0
 
 
@@ -70,7 +71,7 @@ def write_new(words: Sequence[str], question: str) -> int:
     if out.exists():
         raise UserError(f"{out} is there already; choose another name")
     write_atomically(out, new_study(out.stem, sources, question=question))
-    print(f"{out}: read it over, then: afterbert study {out} --text MINE")
+    print(f"{out}: read it over, then: afterbert study {shlex.quote(str(out))} --text MINE")
     return 0
 
 

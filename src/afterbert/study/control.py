@@ -7,6 +7,7 @@ from typing import Any
 from afterbert.base.config import differences, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.tree import parse, scalar
+from afterbert.recipes.files import sizes_of
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.study.design import Arm, Study, StudyScale
 
@@ -87,8 +88,9 @@ def shared_settings(study: Study, scale: StudyScale) -> dict[str, str]:
 
 
 def _resolved(study: Study, scale: StudyScale, arm: Arm) -> Resolved:
-    settings = shared_settings(study, scale) | arm.set
-    return resolve(arm.recipe or study.base, size=scale.size, overrides=list(settings.items()))
+    settings, name = shared_settings(study, scale) | arm.set, arm.recipe or study.base
+    size = scale.size if sizes_of(name) else None  # the recipe of a run has its own size and no others
+    return resolve(name, size=size, overrides=list(settings.items()))
 
 
 def _deciding(resolved: Resolved) -> dict[str, Any]:

@@ -222,7 +222,7 @@ class Study:
     """Scale -> what this study sets otherwise there, on top of `set`."""
 
     def __post_init__(self) -> None:
-        wrong = [name for name in self.arms if not _is_name(name)]
+        wrong = [name for name in self.arms if not is_name(name)]
         if wrong:
             raise UserError(f"arm '{wrong[0]}': a name holds letters, digits and . + - _")
         if len(self.arms) < 2:
@@ -327,9 +327,10 @@ def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: floa
     return _scale(merge(nodes[name], Node(found, "asked")))
 
 
-def _is_name(text: str) -> bool:
-    """
-    >>> [_is_name(text) for text in ("bert+mlm", "हिन्दी", "เร็ว", "a b", "")]
+def is_name(text: str) -> bool:
+    """Returns whether an arm may be called so.
+
+    >>> [is_name(text) for text in ("bert+mlm", "हिन्दी", "เร็ว", "a b", "")]
     [True, True, True, False, False]
     """
     return bool(text) and all(sign in _SIGNS or unicodedata.category(sign)[0] in _OF_NAMES for sign in text)

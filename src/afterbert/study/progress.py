@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from afterbert.base.errors import UserError
 from afterbert.base.runs import Metrics, RunFolder
 from afterbert.base.small_files import read_json_object
 
@@ -27,10 +28,14 @@ def progress_of(root: Path, name: str | None = None) -> list[StudyProgress]:
     found = []
     for path in sorted((root / "studies").glob("*/plan.json")):
         told = read_json_object(path)
-        if name is None or told["study"] == name:
-            folders = [*told["searches"], *(run["folder"] for run in told["runs"])]
+        try:
+            study, scale = str(told["study"]), str(told["scale"])
+            folders = [*map(str, told["searches"]), *(str(run["folder"]) for run in told["runs"])]
+        except (KeyError, TypeError):
+            raise UserError(f"{path} is no plan of a study; give the study's command again to write it anew") from None
+        if name is None or study == name:
             each = [root / folder for folder in dict.fromkeys(folders)]  # arms may share a run
-            found.append(_progress(told["study"], told["scale"], path.parent, each))
+            found.append(_progress(study, scale, path.parent, each))
     return found
 
 

@@ -144,6 +144,7 @@ def run_race(request: RaceRequest, *, observer: WorkObserver | None = None) -> R
                 if done.outcome.state != "finished":
                     return RaceResult(request, folder, None, done.outcome.exit_code)
             runs[name].append(FinishedRun(run.path))
+            _course(runs[name][-1], _figure(request)[0], name)  # refuses what it is not asked, at its first run
     racers = _racers(request, times, runs)
     result = RaceResult(request, folder, racers)
     plain = {"asked": _plain(request), "racers": [asdict(one) for one in racers], "cores": os.cpu_count()}
@@ -193,7 +194,7 @@ def _laid_out(arm: Resolved, budget: Budget, step: StepTime, seed: int) -> Resol
 def _racers(
     request: RaceRequest, times: Mapping[str, StepTime], runs: Mapping[str, Sequence[FinishedRun]]
 ) -> tuple[Racer, ...]:
-    key, sign = ("loss", -1) if request.by_loss else ("masked_accuracy", 1)
+    key, sign = _figure(request)
     racers: list[Racer] = []
     first: list[Measurement] = []
     for name, made in runs.items():
@@ -216,6 +217,11 @@ def _racers(
     return tuple(racers)
 
 
+def _figure(request: RaceRequest) -> tuple[str, int]:
+    """What decides, and -1 where less of it is better."""
+    return ("loss", -1) if request.by_loss else ("masked_accuracy", 1)
+
+
 def _course(run: FinishedRun, key: str, name: str) -> list[tuple[int, float]]:
     """(step, held-out figure) along a run."""
     found = [(one["step"], one["figures"][key]) for one in run.evaluations if key in one["figures"]]
@@ -234,10 +240,14 @@ def _reached(course: Sequence[tuple[int, float]], goal: float | None, sign: int)
     0.75
     >>> _reached([(0, 0.1), (100, 0.2)], 0.3, 1), _reached([(0, 5.0), (100, 3.0)], 4.0, -1)
     (None, 0.5)
+    >>> _reached([(0, 0.5), (100, 0.4)], 0.3, 1), _reached([(1, 0.5)], 0.3, 1)   # at once; by the only step
+    (0.0, 1.0)
     """
     if goal is None:
         return None
     last = course[-1][0]
+    if sign * course[0][1] >= sign * goal:
+        return course[0][0] / last
     for (before, low), (after, high) in pairwise(course):
         if sign * high >= sign * goal:
             share = 0.0 if high == low else max(0.0, (goal - low) / (high - low))

@@ -178,7 +178,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]], *, not
         question=study.question,
         claims=list(study.claims),
         base=study.base,
-        size=plan.scale.size,
+        size=plan.arms[first].resolved.size,
         hold=study.hold,
         settings=settings,
         seeds=plan.scale.seeds,

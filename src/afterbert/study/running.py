@@ -211,7 +211,7 @@ def _tell_power(plan: StudyPlan, made: list[FinishedRun], observer: WorkObserver
     """After the first arm: the smallest difference that the study will see."""
     decision = plan.study.decision
     values = [one.value for run in made if (one := measured(decision.measure, run)) is not None]
-    if len(values) > 1:
+    if len(values) > 1 and statistics.stdev(values) > 0:  # seeds that agree by chance promise nothing
         comparisons = len(plan.study.expectations)
         seen = smallest_seen(statistics.stdev(values), len(values), comparisons=comparisons)
         observer.on_line(

@@ -1,5 +1,6 @@
 """A study file of one's own, written from recipes or runs: each arm sets what differs from the first."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from afterbert.base.errors import UserError
 from afterbert.base.tree import parse
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.study.control import recipe_differences
-from afterbert.study.design import study_of
+from afterbert.study.design import is_name, study_of
 
 _HEAD = """\
-# Written by `afterbert study new`; docs/studies.md explains every line. Run it: afterbert study {name}.yaml --text MINE
+# Written by `afterbert study new`; docs/studies.md explains every line. Run it: afterbert study {file} --text MINE
 """
 
 
@@ -36,7 +37,8 @@ def new_study(name: str, sources: Sequence[str], *, question: str, smallest: flo
         "decision": {"measure": "missing_word", "smallest": smallest},
         "expects": [f"{arm} > {names[0]}" for arm in names[1:]],
     }
-    text = _HEAD.format(name=name) + yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=110)
+    text = _HEAD.format(file=shlex.quote(f"{name}.yaml"))
+    text += yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=110)
     study_of(parse(text, label=f"{name}.yaml"))
     return text
 
@@ -53,7 +55,8 @@ def _recipe(source: str) -> str:
 
 def _names(sources: Sequence[str]) -> list[str]:
     """A name for each arm: the end of its path, numbered where two are alike."""
-    short = [Path(source).name.removesuffix(".yaml") for source in sources]
+    paths = [Path(source).resolve().name.removesuffix(".yaml") for source in sources]
+    short = ["".join(sign if is_name(sign) else "-" for sign in name) or "arm" for name in paths]
     return [name if short.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(short, start=1)]
 
 

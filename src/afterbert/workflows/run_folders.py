@@ -1,5 +1,6 @@
 """Finding runs and models on disk."""
 
+import re
 from pathlib import Path
 
 from afterbert.base.config import digest, to_plain
@@ -12,13 +13,15 @@ from afterbert.text.token_store.mixture import find_store
 from afterbert.text.token_store.store import Store
 
 _DATA = "data.json"
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def run_folder_for(root: Path, resolved: Resolved, store: Store, *, name: str | None = None) -> RunFolder:
     """Returns the folder of a run below `root`. Its name holds recipe, size and a hash of all that decides the result,
     so that the same request finds its run again."""
     made_of = {"recipe": to_plain(resolved.recipe), "store": store.fingerprint}
-    made_up = "-".join(filter(None, [resolved.name, resolved.size, digest(made_of, length=8)]))
+    short = _NO_NAME.sub("-", resolved.name).lstrip("-.")  # a recipe's file may be called anything
+    made_up = "-".join(filter(None, [short, resolved.size, digest(made_of, length=8)]))
     return RunFolder.create(root, name or made_up)
 
 
