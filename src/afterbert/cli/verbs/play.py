@@ -20,7 +20,8 @@ def play(
 ) -> None:
     """Open a playground: type a sentence and watch every idea act on it, two models side by side, runs as they train.
 
-    The page is served on this machine alone (127.0.0.1), and nothing is loaded from elsewhere.
+    The page is served on this machine alone (127.0.0.1) unless `--host` names another address, and loads nothing from
+    elsewhere.
 
     Example: `afterbert play runs/laptop-tiny-1a2b3c4d runs/bert-tiny-5e6f7a8b`
     """

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from afterbert.base import plugins
@@ -45,6 +45,12 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise UserError(f"no source has an option '{option}'; {did_you_mean(option, known)}")
 
 
+@lru_cache(maxsize=None, typed=True)  # a folder may hold very many files
+def _check_value(kind: str, option: str, value: Option) -> None:
+    """Raises UserError for a value that this kind of source cannot take."""
+    build(_kind(kind), Node({"path": Node("-", "-"), option: Node(value, f"--source.{option}")}, "-"), path="source")
+
+
 def _language_named(path: str) -> str:
     """
     >>> _language_named("texts/de.jsonl"), _language_named("news.zh-Hant.txt.GZ")
@@ -83,7 +89,6 @@ def make(kind: str, path: str, options: Mapping[str, Any], **named: Any) -> Sour
     taken = {option: value for option, value in options.items() if option in options_of(kind)}
     if taken.get("language") == "by-name":
         taken["language"] = _language_named(path)
-    tree = Node({option: Node(value, f"--source.{option}") for option, value in taken.items()}, "--source")
-    tree.value.update({name: Node(value, "the name") for name, value in {"path": path, **named}.items()})
-    made: Source = build(_kind(kind), tree, path="source")
-    return made
+    for option, value in taken.items():
+        _check_value(kind, option, value)
+    return _kind(kind)(path, **taken, **named)
