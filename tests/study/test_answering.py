@@ -192,6 +192,15 @@ def test_an_arm_that_does_not_fit_the_task_is_refused_before_anything_is_trained
         planned(replace(request, tasks=("horses:nowhere.csv",)))
 
 
+def test_smaller_models_need_rows_to_be_judged_by(tmp_path):
+    (tmp_path / "tuned.yaml").write_text(TUNED.replace("{ensemble: 3}", "{compress: ['layers:1']}"))
+    (tmp_path / "horses").mkdir()
+    write_task(tmp_path).rename(tmp_path / "horses" / "train.csv")
+    tasks = (str(tmp_path / "horses"),)
+    with pytest.raises(UserError, match="arm several: horses has no labelled rows beside those to learn from"):
+        planned(StudyRequest(str(tmp_path / "tuned.yaml"), ("x",), scale="smoke", out=tmp_path, tasks=tasks))
+
+
 @pytest.mark.parametrize(
     ("tasks", "said"),
     [

@@ -247,6 +247,7 @@ def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None
                 f"{source.name} is judged by {data.task.metrics[0].name}, of which less is better, and a study takes "
                 "more for better; name another one first in its task file"
             )
+        others = [row for split, rows in data.splits.items() if split != "train" for row in rows]
         for name, arm in arms.items():
             try:
                 check_all(
@@ -258,6 +259,11 @@ def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None
                 asked, kind = name_of(arm.arm.cue), name_of(source.task)
                 raise UserError(
                     f"arm {name}: the cue {asked} does not pose {kind}; name another task than {source.name}"
+                )
+            if arm.arm.compress and source.files.keys() != {"all"} and not any(map(data.task.is_usable, others)):
+                raise UserError(
+                    f"arm {name}: {source.name} has no labelled rows beside those to learn from, and others judge "
+                    "smaller models; name one file of all rows, or a folder with a dev or test file"
                 )
             if arm.arm.ensemble > 1 and source.task.answer != "class":
                 raise UserError(f"arm {name}: an ensemble answers with classes; name another task than {source.name}")
