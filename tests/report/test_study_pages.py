@@ -222,6 +222,17 @@ def test_runs_on_other_rows_are_not_said_to_be_ahead(pair):
     assert "were not asked about the same rows" in comparison_of(pair).lead[0]
 
 
+def test_runs_on_another_text_are_not_compared_row_by_row(pair):
+    """As many rows of as many questions may be those of any text."""
+    facts = {"tokenizer": {"vocab_size": 100}, "splits": {"held_out": {"pieces": 5}}}
+    write(pair[1], "data.json", facts | {"sources": [{"name": "b.txt", "bytes": 7, "documents": 1}]})
+    for run in pair:
+        (run / "recipe.yaml").write_text(RECIPE.format(title="Laptop", rate=0.3))
+    found = comparison_of(pair)
+    assert "were not asked about the same rows" in found.lead[0]
+    assert "not made on the same text" in found.notice
+
+
 def test_one_run_is_no_comparison(pair):
     with pytest.raises(UserError, match="two runs or more"):
         comparison_of(pair[:1])

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def comparison_of(folders: Sequence[Path]) -> SectionedPage:
     records = dict(zip(_names(folders), map(read_run, folders)))
     needed = ("evaluation.json", "data.json")
     runs = {n: FinishedRun(r.folder) for n, r in records.items() if all((r.folder / file).is_file() for file in needed)}
-    texts = {(one.data.splits.get("held_out") or {}).get("pieces") for one in records.values()}
+    texts = {_text_of(FinishedRun(one.folder)) for one in records.values() if (one.folder / "data.json").is_file()}
     beware = "The runs were not made on the same text or tokenizer, so their figures answer different questions."
     first = next(iter(records))
     found = _figures(runs)
@@ -69,9 +70,19 @@ def _figures(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, Measurement
     found = {}
     for name in order:
         asked = {run: one for run, folder in runs.items() if (one := find(Measure, name)()(folder)) is not None}
-        if asked:
-            found[name] = {run: one for run, one in asked.items() if math.isfinite(one.value)}
+        if asked:  # rows of another text are others, however many they are
+            found[name] = {
+                run: replace(one, keys=(_text_of(runs[run]),)) for run, one in asked.items() if math.isfinite(one.value)
+            }
     return found
+
+
+def _text_of(run: FinishedRun) -> str:
+    """What tells the text of a run and its pieces from those of others, wherever it lay and however it was mixed."""
+    data = run.data
+    sources = sorted(f"{one.get('bytes')} {one.get('documents')}" for one in data.get("sources", ()))
+    held_out = data.get("splits", {}).get("held_out") or {}
+    return repr((sources, data.get("tokenizer", {}).get("digest"), held_out.get("pieces")))
 
 
 def _figure_grid(columns: Sequence[str], found: Mapping[str, Mapping[str, Measurement]]) -> Grid:
