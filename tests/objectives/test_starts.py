@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from afterbert.cli.main import run as command
 from afterbert.models.encoder import Encoder
 from afterbert.objectives.masked_lm import MaskedLM
-from afterbert.objectives.parts.starts import neighbour_vectors, sample, start_vectors
+from afterbert.objectives.parts.starts import neighbour_vectors, sample, start_vectors, translation_vectors
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.corruptions.mask import Mask
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
+from afterbert.text.token_store.store import Store
 from toy_corpus import built, toy_split
 
 TASK = Pretext(Packed(bounds="keep"), (Edit(FixedCount(rate=0.3), Mask()),), (InPlace(),))
@@ -70,14 +72,14 @@ def test_the_same_vectors_on_another_processor(kernels: str) -> None:
 def test_the_table_keeps_its_size_its_mean_and_what_no_text_tells() -> None:
     drawn = torch.randn(12, 8, generator=torch.Generator().manual_seed(0)) * 0.02 + 0.5
     table = drawn.clone()
-    start_vectors(table, np.where(TEXT < 10, TEXT, 0))
+    start_vectors(table, neighbour_vectors(np.where(TEXT < 10, TEXT, 0), 12, 8))
     assert torch.equal(table[10:], drawn[10:]) and not torch.isclose(table[:10], drawn[:10]).all()
     size = (drawn - drawn.mean(0)).square().mean().sqrt()
     lengths = (table[:10] - drawn.mean(0)).norm(dim=1)
     torch.testing.assert_close(lengths, (size * 8**0.5).expand(10), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("start", ["drawn", "neighbours"])
+@pytest.mark.parametrize("start", ["drawn", "neighbours", "translations"])
 def test_a_recipe_says_where_vectors_start(start: Any) -> None:
     objective = MaskedLM(TASK, token_vectors_start=start)
     module, split = (
@@ -87,7 +89,41 @@ def test_a_recipe_says_where_vectors_start(start: Any) -> None:
     before = {name: weight.clone() for name, weight in module.state_dict().items()}
     objective.begin(module, split)
     changed = [name for name, weight in module.state_dict().items() if not torch.equal(weight, before[name])]
-    assert changed == (["backbone.embeddings.token.weight"] if start == "neighbours" else [])
+    assert changed == (["backbone.embeddings.token.weight"] if start != "drawn" else [])
+
+
+def test_words_and_their_translations_start_alike(tmp_path) -> None:
+    """Of a made-up language the words of which are English ones, in another order and behind other articles."""
+    draw = np.random.default_rng(0)
+    words = [a + b for a in ("bo", "ka", "mi", "tu", "re", "lo") for b in ("d", "n", "s", "l", "t")]
+    picked = [draw.choice(len(words), 4, replace=False) for _ in range(400)]
+    lines = [
+        " ".join(f"the {words[one]}" for one in some) + "\t" + " ".join(f"ge {words[one]}x" for one in some[::-1])
+        for some in picked
+    ]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "store"
+    told = ["--lang", f"en+is={tmp_path / 'pairs.tsv'}", "--vocab-size", "400", "--held-out", "0", "--out", str(out)]
+    assert command(["prepare", *told]) == 0
+    store = Store.open(out)
+    split, special = store.split("train"), store.vocabulary.is_special
+
+    def piece(word: str) -> int:
+        (found,) = (one for one in store.tokenizer.encode(word) if not special[one])
+        return found
+
+    vectors = translation_vectors(split, store.vocabulary.size, 32)
+    english, other = ([piece(word + end) for word in words] for end in ("", "x"))
+    assert ((vectors[english] @ vectors[other].T).argmax(1) == np.arange(len(words))).all()
+    by_neighbours = neighbour_vectors(sample(split), store.vocabulary.size, 32)
+    found = (by_neighbours[english] @ by_neighbours[other].T).argmax(1) == np.arange(len(words))
+    assert found.mean() < 0.3
+
+
+def test_without_pairs_the_neighbours_tell() -> None:
+    split = toy_split()
+    found = translation_vectors(split, 120, 16)
+    assert np.array_equal(found, neighbour_vectors(sample(split), 120, 16))
 
 
 def test_a_sample_comes_from_all_over_the_text() -> None:

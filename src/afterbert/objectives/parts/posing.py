@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 #: `zeros` as in the papers; `log_frequencies` of the training text saves the first steps from learning them.
 BiasStart = Literal["zeros", "log_frequencies"]
-#: `drawn` as in the papers; `neighbours`: pieces that stand among the same pieces start alike.
-VectorStart = Literal["drawn", "neighbours"]
+#: `drawn` as in the papers; `neighbours`: pieces that stand among the same pieces start alike; `translations`: also
+#: those of other languages that stand in the same pairs of translations.
+VectorStart = Literal["drawn", "neighbours", "translations"]
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,19 @@ class TextStart(PretextObjective, ABC):
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         from afterbert.nn.embeddings import table_of
-        from afterbert.objectives.parts.starts import sample, start_bias, start_vectors
+        from afterbert.objectives.parts import starts
 
         head = self.started_head(module)
         if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
-            start_bias(head, sample(split))
-        if self.token_vectors_start == "neighbours" and head.num_tables == 1:
-            start_vectors(table_of(module.backbone).weight, sample(split))
+            starts.start_bias(head, starts.sample(split))
+        if self.token_vectors_start == "drawn" or head.num_tables > 1:
+            return
+        table = table_of(module.backbone).weight
+        if self.token_vectors_start == "neighbours":
+            vectors = starts.neighbour_vectors(starts.sample(split), *table.shape)
+        else:
+            vectors = starts.translation_vectors(split, *table.shape)
+        starts.start_vectors(table, vectors)
 
     def started_head(self, module: Any) -> LMHeadModule:
         return module.lm_head

@@ -5,6 +5,11 @@ Vectors of pieces: the positive pointwise mutual information of each piece with 
 after it (Levy and Goldberg 2014, "Neural word embedding as implicit matrix factorization"; smoothed as in Levy,
 Goldberg and Dagan 2015, Section 3.1), and of that matrix the singular vectors of the largest singular values, each
 weighted by the root of its value, found by random projection (Halko et al. 2011, 0909.4061, Algorithm 4.4).
+
+Where there are translations, the same can be done for what is alike across languages: pieces of both texts of a pair
+have that pair in common, and its number is information about them as a neighbour is (Levy, Søgaard and Goldberg 2017,
+1608.05426, "sentence IDs"). Neighbours then tell by their vectors in place of themselves, so that a noun behind `der`
+and one behind `the` have the same kind of neighbour; this second step is ours.
 """
 
 from typing import Any
@@ -18,6 +23,7 @@ from afterbert.text.token_store.store import Split
 
 _DISTANCES = (1, 2)
 _SMOOTHING = 0.75  # Levy, Goldberg and Dagan 2015
+_MOST_PIECES = 5_000_000
 _STRETCHES = 50
 _NOTHING = 1e-12  # of the largest squared singular value: what is left of rounding
 _LARGE = 1_000_000  # pieces of a text in which a pair that was seen once tells nothing
@@ -25,7 +31,7 @@ _MOST_NEIGHBOURS = 1 << 13  # the most frequent pieces; with
 _MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and wide models
 
 
-def sample(split: Split, most: int = 5_000_000) -> np.ndarray:
+def sample(split: Split, most: int = _MOST_PIECES) -> np.ndarray:
     """Returns pieces of a split, int32 [N]: all of them, or `most` in stretches from all over it, so that none of
     several languages is passed over."""
     if split.num_pieces <= most:
@@ -41,10 +47,10 @@ def start_bias(head: LMHeadModule, pieces: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def start_vectors(table: torch.Tensor, pieces: np.ndarray) -> None:
-    """Puts vectors of the pieces in `pieces` [N] in place of what was drawn for them in `table` [V, D]: of the same
-    size, and around the same mean."""
-    found = torch.from_numpy(neighbour_vectors(pieces, *table.shape)).to(table)
+def start_vectors(table: torch.Tensor, vectors: np.ndarray) -> None:
+    """Puts vectors [V, at most D] in place of what was drawn in `table` [V, D]: of the same size, and around the same
+    mean. A vector of zeros leaves what was drawn."""
+    found = torch.from_numpy(vectors).to(table)
     mean = table.mean(0)
     width = found.shape[1]
     size = (table - mean).square().mean().sqrt() * width**0.5
@@ -61,22 +67,37 @@ def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.nda
     >>> bool(vectors[1] @ vectors[2] > 0.9), bool(abs(vectors[1] @ vectors[4]) < 0.5), bool(vectors[7].any())
     (True, True, False)
     """
-    near = scipy.sparse.hstack(
-        [block for distance in _DISTANCES for block in _information(pieces, vocab_size, distance)], format="csr"
-    )
-    back = near.T.tocsr()
-    width = min(width, vocab_size, _MOST_DIRECTIONS)
+    near = [block for block, _ in _neighbours(pieces, vocab_size)]
+    return _directions(scipy.sparse.hstack(near, format="csr"), min(width, vocab_size, _MOST_DIRECTIONS))
+
+
+def translation_vectors(split: Split, vocab_size: int, width: int) -> np.ndarray:
+    """Returns vectors as `neighbour_vectors` does: pieces that stand in the same pairs of translations, and beside
+    pieces that do, have similar vectors, whatever their language. Without pairs these are `neighbour_vectors`."""
+    pieces, width = sample(split), min(width, vocab_size, _MOST_DIRECTIONS)
+    if not len(split.pairs[1]):
+        return neighbour_vectors(pieces, vocab_size, width)
+    alike = _directions(_pairs(split, vocab_size), width)
+    beside = [block @ alike[columns] for block, columns in _neighbours(pieces, vocab_size)]
+    around = np.concatenate(beside, axis=1)
+    around /= np.maximum(np.linalg.norm(around, axis=1, keepdims=True), _NOTHING)
+    return _directions(np.concatenate((around, alike), axis=1), width)
+
+
+def _directions(known: Any, width: int) -> np.ndarray:
+    """Rows of length 1, float32 [V, at most `width`], from what is known of each piece [V, K], sparse or dense."""
+    back = known.T.tocsr() if scipy.sparse.issparse(known) else known.T
     draw = np.random.default_rng(0)
     # In float64 throughout: what rounds to nothing in one step is a whole direction after the next.
-    found = near @ draw.standard_normal((near.shape[1], width))
+    found = known @ draw.standard_normal((known.shape[1], width))
     for _ in range(2):
-        found = near @ (back @ np.linalg.qr(found)[0])
+        found = known @ (back @ np.linalg.qr(found)[0])
     basis = np.linalg.qr(found)[0]
     reached = back @ basis
     values, turns = np.linalg.eigh(reached.T @ reached)  # squares of the singular values
     kept = values > _NOTHING * values.max(initial=0.0)
     left = basis @ turns[:, kept]
-    found = (left * values[kept] ** 0.25) @ _nearest_rotation(left.T @ draw.standard_normal((vocab_size, width)))
+    found = (left * values[kept] ** 0.25) @ _nearest_rotation(left.T @ draw.standard_normal((known.shape[0], width)))
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     told = lengths > 1e-6 * max(lengths.max(initial=0.0), 1e-6)
     return np.where(told, found / np.where(told, lengths, 1), 0).astype(np.float32)
@@ -89,9 +110,33 @@ def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
     return left @ right
 
 
-def _information(pieces: np.ndarray, vocab_size: int, distance: int) -> list[Any]:
-    """[V, at most _MOST_NEIGHBOURS] sparse, of pieces with those `distance` places after them, and with those
-    before."""
+def _pairs(split: Split, vocab_size: int) -> Any:
+    """[V, P] sparse: the positive pointwise mutual information of each piece with each pair in whose texts it is; of a
+    split with more pieces than `sample` takes, as many pairs from all over it."""
+    whole, firsts = split.pairs
+    starts = whole.document_starts
+    share = max(1, -(-int((starts[firsts + 2] - starts[firsts]).sum()) // _MOST_PIECES))
+    firsts = firsts[::share]
+    sizes = starts[firsts + 2] - starts[firsts]  # both texts of a pair lie side by side
+    pair = np.repeat(np.arange(len(firsts)), sizes)
+    index = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes - starts[firsts], sizes)
+    there = np.unique(whole.pieces(index).astype(np.int64) * len(firsts) + pair)
+    rows, columns = there // len(firsts), there % len(firsts)
+    of_piece, of_pair = np.bincount(rows, minlength=vocab_size), np.bincount(columns, minlength=len(firsts))
+    values = np.log(len(there) / (of_piece[rows].astype(np.float64) * of_pair[columns]))
+    kept = values > 0
+    entries = (values[kept].astype(np.float32), (rows[kept], columns[kept]))
+    return scipy.sparse.csr_matrix(entries, shape=(vocab_size, len(firsts)))
+
+
+def _neighbours(pieces: np.ndarray, vocab_size: int) -> list[tuple[Any, np.ndarray]]:
+    """Of each distance, after a piece and before it: the information [V, K], and which pieces [K] the columns are."""
+    return [block for distance in _DISTANCES for block in _information(pieces, vocab_size, distance)]
+
+
+def _information(pieces: np.ndarray, vocab_size: int, distance: int) -> list[tuple[Any, np.ndarray]]:
+    """[V, at most _MOST_NEIGHBOURS] sparse, of pieces with those `distance` places after them, and with those before;
+    beside each the pieces that its columns stand for."""
     first, second = pieces[:-distance].astype(np.int64), pieces[distance:].astype(np.int64)
     pairs, counts = np.unique(first * vocab_size + second, return_counts=True)
     rows, columns = pairs // vocab_size, pairs % vocab_size
@@ -100,9 +145,11 @@ def _information(pieces: np.ndarray, vocab_size: int, distance: int) -> list[Any
     found = []
     for at, beside, of_at, of_beside in ((rows, columns, *totals), (columns, rows, *totals[::-1])):
         shares = of_beside**_SMOOTHING / (of_beside**_SMOOTHING).sum()
-        rank = np.argsort(np.argsort(-of_beside, kind="stable"), kind="stable")
+        order = np.argsort(-of_beside, kind="stable")
+        rank = np.argsort(order, kind="stable")
         values = np.log(counts / (of_at[at] * shares[beside]))
         kept = (values > 0) & (counts >= least) & (rank[beside] < _MOST_NEIGHBOURS)
         entries = (values[kept].astype(np.float32), (at[kept], rank[beside[kept]]))
-        found.append(scipy.sparse.csr_matrix(entries, shape=(vocab_size, min(vocab_size, _MOST_NEIGHBOURS))))
+        columns_of = order[:_MOST_NEIGHBOURS]
+        found.append((scipy.sparse.csr_matrix(entries, shape=(vocab_size, len(columns_of))), columns_of))
     return found
