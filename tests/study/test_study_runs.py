@@ -14,6 +14,7 @@ from afterbert.cli.main import run as command
 from afterbert.report.study_pages import write_study_page
 from afterbert.study import plan, results, running
 from afterbert.study.design import known_studies, read_study
+from afterbert.study.engines import Engine
 from afterbert.study.plan import StudyRequest, planned
 from afterbert.study.progress import progress_of
 from afterbert.study.results import read_results
@@ -186,6 +187,18 @@ def test_an_arm_that_diverges_has_no_figure_and_the_others_have_theirs(texts, tm
     assert done.results.verdict == "not separable at this scale"
     assert done.results.notes == ["high, seed 0: step 3: the loss is nan."]
     assert "an arm has no figure" in write_study_page(done.folder).read_text()
+
+    class Asked(Engine):
+        def __call__(self, commands, *, folder, observer, look=None):
+            assert [running.run_one(planned(request), command[-1]) for command in commands] == [0] * len(commands)
+            return True
+
+    class Idle(Engine):
+        def __call__(self, commands, *, folder, observer, look=None):
+            raise AssertionError(f"given {commands}")
+
+    first = run_study(planned(request), engine=Asked())
+    assert run_study(planned(request), engine=Idle()).results == first.results, "what diverged is not given again"
 
 
 def test_a_store_has_pieces_of_its_own(texts, tmp_path):

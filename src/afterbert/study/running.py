@@ -59,7 +59,7 @@ def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observ
     words = [*plan.request.words, "--only"]
     folders = list(dict.fromkeys(run.folder(plan.request.out).path for run in runs))
     asks = bool(plan.request.tasks) and all(run.factor is None for run in runs)
-    waiting = [one for one in folders if not is_finished(one) or (asks and not _mark(plan, one).exists())]
+    waiting = [one for one in folders if not _mark(plan, one).exists() and (asks or not is_finished(one))]
     plan.folder.mkdir(parents=True, exist_ok=True)
     if not waiting:
         return True
@@ -94,12 +94,12 @@ def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None)
             for arm in _asked_of(plan, run):
                 answered(plan, arm, folder, run.seed, observer)
         if plan.request.tasks and folders[name][0].factor is None:
-            _mark(plan, folder).parent.mkdir(parents=True, exist_ok=True)
-            _mark(plan, folder).touch()
+            _set_mark(plan, folder)
     except Stopped as stopped:
         return stopped.exit_code
     except Diverged as error:  # the study says so, and goes on with the others
         observer.on_line(f"{name} diverged: {error}")
+        _set_mark(plan, plan.request.out / name)
     return 0
 
 
@@ -113,8 +113,14 @@ def _asked_of(plan: StudyPlan, run: PlannedRun) -> list[Arm]:
 
 
 def _mark(plan: StudyPlan, run: Path) -> Path:
-    """The file that says that everything was asked of a run, so that no engine is given it again."""
+    """The file that says that everything was asked of a run, or that it diverged, so that no engine is given it
+    again."""
     return plan.folder / "asked" / run.name
+
+
+def _set_mark(plan: StudyPlan, run: Path) -> None:
+    _mark(plan, run).parent.mkdir(parents=True, exist_ok=True)
+    _mark(plan, run).touch()
 
 
 def _by_folder(plan: StudyPlan, runs: Sequence[PlannedRun]) -> dict[str, list[PlannedRun]]:
