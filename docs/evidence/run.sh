@@ -3,8 +3,8 @@
 #
 #   TEXT   one file or folder of English prose, 8 MB or more
 #   DATA   a folder with tasks/sst2, tasks/trec and tasks/ud_pos (labelled rows),
-#          multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl and pretrain_en/wikitext2.valid.txt; without it the studies that
-#          need them are left out, and a line says so
+#          multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl, parallel/{bible-nt,tatoeba,handbook}.en-de.tsv and
+#          pretrain_en/wikitext2.valid.txt; without it the studies that need them are left out, and a line says so
 #
 # afterbert must be on the path. JOBS says how many runs go at once.
 set -eu
@@ -55,6 +55,15 @@ if [ -n "$DATA" ]; then
 	fi
 	test -d "$MADE/en-de" || afterbert prepare --lang en="$DATA/multilingual/en.jsonl" \
 		--lang de="$DATA/multilingual/de.jsonl" --vocab-size 8000 --out "$MADE/en-de"
+	# Of eight verses seven are trained on, and one looks for its translation.
+	awk 'NR % 8 == 0' "$DATA/parallel/bible-nt.en-de.tsv" >"$MADE/unseen.en-de.tsv"
+	{
+		awk 'NR % 8' "$DATA/parallel/bible-nt.en-de.tsv"
+		cat "$DATA/parallel/tatoeba.en-de.tsv" "$DATA/parallel/handbook.en-de.tsv"
+	} >"$MADE/pairs.en-de.tsv"
+	test -d "$MADE/translations" || afterbert prepare --lang en="$DATA/multilingual/en.jsonl" \
+		--lang de="$DATA/multilingual/de.jsonl" --lang en+de="$MADE/pairs.en-de.tsv" --vocab-size 8000 \
+		--out "$MADE/translations"
 	# Rows to learn from in English alone, and rows of others to be asked.
 	mkdir -p "$MADE/tags" "$MADE/tags-de"
 	cp "$DATA"/tasks/ud_pos/en_ewt-train.conllu "$DATA"/tasks/ud_pos/en_ewt-dev.conllu "$MADE/tags/"
@@ -64,6 +73,7 @@ if [ -n "$DATA" ]; then
 	study static-dynamic --text "$MADE/short.txt"
 	study mirrored-language --text "$MADE/mirrored"
 	study smoothing --text "$MADE/languages"
+	study tlm --text "$MADE/translations" --parallel "$MADE/unseen.en-de.tsv"
 	study zero-shot-languages --text "$MADE/languages" --task "tags:$MADE/tags"
 	study shared-parts --text "$MADE/en-de" --task "tags:$MADE/tags-de"
 	study pretraining-or-none --text "$TEXT" --task "trec500:$MADE/trec500"
