@@ -102,6 +102,13 @@ def test_a_page_answers_its_question(tmp_path):
     assert len(paths) == 6, "each seed has a curve"
 
 
+def test_a_long_difference_is_folded(tmp_path):
+    long = {"objective.members": ("absent", "[" + ", ".join(f"member {number}" for number in range(60)) + "]")}
+    page = page_of(results(arms={"piece": arm("BERT's", {}, 0.1), "word": arm("whole words", long, 0.12)}), tmp_path)
+    assert len([tag for tag, _ in page.elements if tag == "summary"]) == 1
+    assert "member 59]" in page.text
+
+
 def test_arms_at_the_floor_are_said_to_be_there(tmp_path):
     low = JudgedResult("word > piece", [5], GAP, 0.9, 0.002, "not separable at this scale", at_floor=True)
     measures = {"missing_word": dataclasses.replace(SHARE, floor=0.208)}

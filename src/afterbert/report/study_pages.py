@@ -100,7 +100,7 @@ def _answer(found: StudyResults, deciding: MeasureResult | None) -> Section:
     for one in found.judged:
         seen = "–" if one.difference.seen is None else _amount(one.difference.seen, deciding)
         rows.append(
-            (one.says, one.verdict, _effect(one.difference, deciding), f"{one.p_equal:.3f}", f"{one.p_large:.3f}", seen)
+            (one.says, one.verdict, _effect(one.difference, deciding), _chance(one.p_equal), _chance(one.p_large), seen)
         )
     head = ("expected", "verdict", "effect and 95% interval", "p of no difference", "p of one that matters", "seen")
     where = ("seeds and held-out rows", "other seeds and other rows of this text")
@@ -115,6 +115,14 @@ def _answer(found: StudyResults, deciding: MeasureResult | None) -> Section:
         f"Intervals are over {where[0]}: {where[1]} would give figures in them 95 times in 100.",
     )
     return Section("Answer", words, Grid("", head, tuple(rows)))
+
+
+def _chance(share: float) -> str:
+    """
+    >>> _chance(0.0004), _chance(0.0313)
+    ('< 0.001', '0.031')
+    """
+    return "< 0.001" if share < 0.001 else f"{share:.3f}"
 
 
 def _seeds(found: StudyResults, deciding: MeasureResult) -> Section:
