@@ -14,7 +14,7 @@ from test_study_runs import TWO
 
 from afterbert.base.errors import UserError
 from afterbert.study import running
-from afterbert.study.engines import carried_out
+from afterbert.study.engines import carried_out, last_line
 from afterbert.study.engines.here import Here
 from afterbert.study.engines.slurm import Slurm
 from afterbert.study.plan import StudyRequest, planned
@@ -64,6 +64,21 @@ def test_a_script_for_slurm_carries_out_the_run_of_each_index(request_for_two, m
 def test_a_run_that_fails_says_why():
     with pytest.raises(UserError, match=r"study no-such .*no study is called 'no-such'"):
         carried_out(["study", "no-such", "--text", "x", "--only", "y"])
+
+
+@pytest.mark.parametrize("status", [130, 143])
+def test_a_run_that_a_signal_stopped_stops_the_study_and_is_no_fault(status):
+    with pytest.raises(KeyboardInterrupt):
+        last_line(["study"], status, "note: SIGINT: saving step 18")
+
+
+def test_a_stopped_engine_stops_the_study(request_for_two, monkeypatch):
+    def stops(self, commands, *, folder, observer, look):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Here, "__call__", stops)
+    done = run_study(planned(request_for_two), engine=Here())
+    assert (done.results, done.exit_code) == (None, 130)
 
 
 def test_processes_of_this_machine_say_what_failed_and_that_they_are_gone(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A study carried out: its runs, one after the other or several at once, then results that pages are made of."""
 
+import signal
 import statistics
 import time
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ def run_study(plan: StudyPlan, *, observer: WorkObserver | None = None, engine: 
 
 
 def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observer: WorkObserver) -> bool:
-    """Whether an engine has done all of these runs; what is finished is not given to it."""
+    """Whether an engine has done all of these runs; what is finished is not given to it. Raises Stopped."""
     words = [*plan.request.words, "--only"]
     folders = list(dict.fromkeys(run.folder(plan.request.out).path for run in runs))
     asks = bool(plan.request.tasks) and all(run.factor is None for run in runs)
@@ -76,7 +77,11 @@ def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observ
             left = (time.monotonic() - begun) / (done - first) * (len(waiting) - done) if done > first else None
             advance(done / len(waiting), 1.0, "" if left is None else f"about {left / 60:.0f} min left")
 
-        return engine([[*words, folder.name] for folder in waiting], folder=plan.folder, observer=observer, look=look)
+        commands = [[*words, folder.name] for folder in waiting]
+        try:
+            return engine(commands, folder=plan.folder, observer=observer, look=look)
+        except KeyboardInterrupt:
+            raise Stopped(128 + signal.SIGINT) from None
 
 
 def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None) -> int:

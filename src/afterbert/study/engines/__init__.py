@@ -2,6 +2,7 @@
 times: it goes on where it was stopped, and does nothing where its folder is finished."""
 
 import os
+import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -49,7 +50,10 @@ def carried_out(words: Sequence[str], threads: int | None = None, folder: Path |
 
 
 def last_line(words: Sequence[str], status: int, output: str) -> str:
-    """Returns the last line of what a command said. Raises UserError with that line when it failed."""
+    """Returns the last line of what a command said. Raises UserError with that line when it failed, KeyboardInterrupt
+    when a signal stopped it: then all of the study stops, and the same call goes on."""
+    if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        raise KeyboardInterrupt
     said = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
     if status:
         raise UserError(f"afterbert {' '.join(words)} ended with {status}: {said[-1]}")
