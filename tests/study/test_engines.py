@@ -85,10 +85,10 @@ def test_processes_of_this_machine_say_what_failed_and_that_they_are_gone(tmp_pa
     said = Lines()
     words = ["study", "no-such", "--text", "x", "--only", "y"]
     with pytest.raises(UserError, match=r"study no-such .*ended with 2: error: no study is called 'no-such'"):
-        Here(jobs=1)([words, words], folder=tmp_path, observer=said)
+        Here(jobs=1)([words, words], folder=tmp_path, observer=said, look=list)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UserError, match=r"`afterbert study no-such .*` is gone \(it ended with 1"):
-        Here(jobs=1)([words], folder=tmp_path, observer=said)
+        Here(jobs=1)([words], folder=tmp_path, observer=said, look=list)
     assert said.lines == []
 
 

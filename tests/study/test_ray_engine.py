@@ -86,5 +86,5 @@ def test_a_cluster_that_does_not_answer_is_told_by_what_named_it(tmp_path, monke
         (tmp_path / "ray/ray_current_cluster").write_text(left)
     monkeypatch.setattr(engine, "from_extra", lambda *names, needed_by: SimpleNamespace(is_initialized=bool, init=init))
     with pytest.raises(UserError, match=cure) as told:
-        engine.Ray()([], folder=Path("."), observer=WorkObserver())
+        engine.Ray()([], folder=Path("."), observer=WorkObserver(), look=list)
     assert ("RAY_ADDRESS" in str(told.value)) == bool(address)

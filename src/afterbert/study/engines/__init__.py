@@ -16,6 +16,9 @@ from pydantic import Field
 from afterbert.base.errors import UserError
 from afterbert.workflows.observer import WorkObserver
 
+Commands = Sequence[Sequence[str]]
+Look = Callable[[], None]
+
 LOOK_EVERY = 2.0  # seconds
 
 
@@ -26,14 +29,7 @@ class Engine(ABC):
     jobs: Annotated[int, Field(gt=0)] | None = None
 
     @abstractmethod
-    def __call__(
-        self,
-        commands: Sequence[Sequence[str]],
-        *,
-        folder: Path,
-        observer: WorkObserver,
-        look: Callable[[], None] = lambda: None,
-    ) -> bool:
+    def __call__(self, commands: Commands, *, folder: Path, observer: WorkObserver, look: Look) -> bool:
         """Carries out commands, each the words after `afterbert`, in any order. folder: the study's, for whatever the
         engine writes; look: called every few seconds meanwhile. Gives whether all are done: False where they wait in
         a queue now. Raises UserError if one fails."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from itertools import count
@@ -14,21 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from afterbert.base.errors import UserError
-from afterbert.study.engines import LOOK_EVERY, Engine, last_line
+from afterbert.study.engines import LOOK_EVERY, Commands, Engine, Look, last_line
 from afterbert.workflows.observer import WorkObserver
 
 
 class Here(Engine):
     """One run for each core where `jobs` is None: models of a study are small, and threads serve them badly."""
 
-    def __call__(
-        self,
-        commands: Sequence[Sequence[str]],
-        *,
-        folder: Path,
-        observer: WorkObserver,
-        look: Callable[[], None] = lambda: None,
-    ) -> bool:
+    def __call__(self, commands: Commands, *, folder: Path, observer: WorkObserver, look: Look) -> bool:
         cores = os.cpu_count() or 1
         jobs = self.jobs or cores
         idle: SimpleQueue[_Worker] = SimpleQueue()

@@ -2,13 +2,12 @@
 
 import os
 import socket
-from collections.abc import Callable, Sequence
 from itertools import count, islice
 from pathlib import Path
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
-from afterbert.study.engines import LOOK_EVERY, Engine, carried_out
+from afterbert.study.engines import LOOK_EVERY, Commands, Engine, Look, carried_out
 from afterbert.workflows.observer import WorkObserver
 
 _TRIES_AGAIN = 3  # where the machine of a run is lost
@@ -18,14 +17,7 @@ class Ray(Engine):
     """A run takes one core and, where the cluster has any, one GPU. A run whose machine is lost goes on elsewhere from
     its last checkpoint. Texts and the folder of runs lie under one path for all machines, and all have afterbert."""
 
-    def __call__(
-        self,
-        commands: Sequence[Sequence[str]],
-        *,
-        folder: Path,
-        observer: WorkObserver,
-        look: Callable[[], None] = lambda: None,
-    ) -> bool:
+    def __call__(self, commands: Commands, *, folder: Path, observer: WorkObserver, look: Look) -> bool:
         ray = from_extra("ray", "ray", needed_by="--on ray")
         if not ray.is_initialized():
             told = os.environ.get("RAY_ADDRESS", "")

@@ -2,11 +2,10 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from afterbert.base.runs import write_atomically
-from afterbert.study.engines import Engine
+from afterbert.study.engines import Commands, Engine, Look
 from afterbert.workflows.observer import WorkObserver
 
 _SCRIPT = """\
@@ -26,14 +25,7 @@ cd {here} && exec bash -c "${{commands[$SLURM_ARRAY_TASK_ID]}}"
 class Slurm(Engine):
     """Writes `runs.slurm` in the study's folder; the same study command afterwards goes on with what came of it."""
 
-    def __call__(
-        self,
-        commands: Sequence[Sequence[str]],
-        *,
-        folder: Path,
-        observer: WorkObserver,
-        look: Callable[[], None] = lambda: None,
-    ) -> bool:
+    def __call__(self, commands: Commands, *, folder: Path, observer: WorkObserver, look: Look) -> bool:
         told = [shlex.join([sys.executable, "-m", "afterbert", *words]) for words in commands]
         script = _SCRIPT.format(
             last=len(commands) - 1,

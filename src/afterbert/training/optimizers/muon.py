@@ -91,7 +91,7 @@ class _Muon(torch.optim.Optimizer):
         self._config, self._parts = config, parts
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # the stub overloads it
         assert closure is None, "the trainer has made the gradients"
         hidden = [group for group in self.param_groups if group["is_hidden"]]
         moved = [(weight, group) for group in hidden for weight in group["params"] if weight.grad is not None]
