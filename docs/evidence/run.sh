@@ -6,20 +6,23 @@
 #          multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl, parallel/{bible-nt,tatoeba,handbook}.en-de.tsv and
 #          pretrain_en/wikitext2.valid.txt; without it the studies that need them are left out, and a line says so
 #
-# afterbert must be on the path. JOBS says how many runs go at once.
+# afterbert must be on the path. From the environment: JOBS, how many runs go at once; ONLY="tlm cues", these studies
+# alone; SCALE; PAGES, the folder for results and pages.
 set -eu
-TEXT=$1 DATA=${2:-} JOBS=${JOBS:-2}
+TEXT=$1 DATA=${2:-} JOBS=${JOBS:-2} ONLY=${ONLY:-} SCALE=${SCALE:-minutes} PAGES=${PAGES:-docs/evidence}
 MADE=runs/evidence          # what is cut out of DATA
 export OMP_NUM_THREADS=1    # a process a run: figures do not depend on how many cores there are
-SECONDS_OF=$MADE/seconds.tsv # of each study, of all sittings
-mkdir -p "$MADE"
+mkdir -p "$MADE" "$PAGES"
+PROCESSOR=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
 
 study() {
+	case " ${ONLY:-$1} " in *" $1 "*) ;; *) return ;; esac
 	name=$1 since=$(date +%s)
 	shift
-	afterbert study "$name" "$@" --scale minutes --jobs "$JOBS"
+	afterbert study "$name" "$@" --scale "$SCALE" --jobs "$JOBS"
 	took=$(($(date +%s) - since))
-	printf '%s\t%s\n' "$name" "$took" >>"$SECONDS_OF"
+	# A row a sitting: what was stopped and given again has several.
+	printf '%s\t%s\t%s\t%s\t%s\n' "$name" "$SCALE" "$took" "$(date +%F)" "$PROCESSOR, $JOBS at once" >>"$PAGES/seconds.tsv"
 	echo "$name took $took s"
 }
 
@@ -88,11 +91,11 @@ else
 	echo "without DATA: static-dynamic, mirrored-language and what needs labelled rows are left out"
 fi
 
-for folder in runs/studies/*-minutes-*/; do
+for folder in runs/studies/*-"$SCALE"-*/; do
 	test -f "${folder}results.json" || continue
 	name=$(basename "${folder%-*/}")
-	mkdir -p "docs/evidence/$name"
-	cp "${folder}results.json" "docs/evidence/$name/"
+	mkdir -p "$PAGES/$name"
+	cp "${folder}results.json" "$PAGES/$name/"
 done
-afterbert study report docs/evidence/*/
-awk '{ sum += $2 } END { printf "all took %d minutes\n", sum / 60 }' "$SECONDS_OF"
+afterbert study report "$PAGES"/*/
+awk '{ sum += $3 } END { printf "all took %d minutes\n", sum / 60 }' "$PAGES/seconds.tsv"
