@@ -73,12 +73,25 @@ if [ -n "$DATA" ]; then
 	cp "$DATA"/tasks/ud_pos/*gsd*-test.conllu "$MADE/tags/"
 	cp "$MADE"/tags/en_ewt-*.conllu "$MADE/tags/de_gsd-test.conllu" "$MADE/tags-de/"
 
+	# English whose words are German here and there, by the translations that the pairs show.
+	if ! test -d "$MADE/anchored"; then
+		python - "$MADE/pairs.en-de.tsv" >"$MADE/words.en-de.txt" <<-'END'
+			import sys
+			from afterbert.probes.translations import translations
+			pairs = [line.rstrip("\n").split("\t")[:2] for line in open(sys.argv[1], encoding="utf-8")]
+			print("\n".join(f"{one} {other}" for one, other in translations(*zip(*pairs)) if one != other))
+		END
+		afterbert prepare --lang en="$DATA/multilingual/en.jsonl" --lang de="$DATA/multilingual/de.jsonl" \
+			--switch en="$MADE/words.en-de.txt" --vocab-size 8000 --out "$MADE/anchored"
+	fi
+
 	study static-dynamic --text "$MADE/short.txt"
 	study mirrored-language --text "$MADE/mirrored"
 	study smoothing --text "$MADE/languages"
 	study tlm --text "$MADE/translations" --parallel "$MADE/unseen.en-de.tsv"
 	study zero-shot-languages --text "$MADE/languages" --task "tags:$MADE/tags"
 	study shared-parts --text "$MADE/en-de" --task "tags:$MADE/tags-de"
+	study anchors --text plain="$MADE/en-de" --text anchored="$MADE/anchored" --task "tags:$MADE/tags-de"
 	study pretraining-or-none --text "$TEXT" --task "trec500:$MADE/trec500"
 	for name in compression-ladder ensemble; do
 		study $name --text "$TEXT" --task "trec:$DATA/tasks/trec"
