@@ -243,3 +243,32 @@ def test_a_study_of_several_texts_says_which_it_wants(tmp_path):
         planned(request)
     with pytest.raises(UserError, match="no text is called plain"):
         planned(replace(request, texts=("my_texts",)))
+
+
+CUED = """\
+question: Is it told?
+base: laptop-gpt
+needs_tasks: true
+arms:
+  told: {cue: candidates}
+  untold: {cue: candidates, is_told: false}
+measures: [task_score]
+decision: {measure: task_score, smallest: 0.01}
+"""
+
+
+def test_edited_rows_are_asked_anew(tmp_path):
+    (tmp_path / "cued.yaml").write_text(CUED)
+    texts, task = (str(write_texts(tmp_path / "texts")),), write_task(tmp_path)
+    request = StudyRequest(
+        str(tmp_path / "cued.yaml"), texts, scale="smoke", out=tmp_path / "runs", seeds=1, tasks=(f"t:{task}",)
+    )
+
+    def asked():
+        assert run_study(planned(request)).results is not None
+        return {folder.name for folder in (tmp_path / "runs").glob("cue-*")}
+
+    once = asked()
+    assert len(once) == 2 and asked() == once
+    task.write_text("".join(task.read_text().splitlines(keepends=True)[:-1]))
+    assert len(asked()) == 4

@@ -15,6 +15,7 @@ from afterbert.base.plugins import find, name_of
 from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import write_sealed
 from afterbert.downstream.figures.results import tupled
+from afterbert.downstream.finetuning.bench import fingerprint
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.metrics import Metric
@@ -142,7 +143,7 @@ def _told(plan: StudyPlan, arm: Arm, model: Path, task: str, seed: int) -> list[
     assert arm.cue is not None
     source = DataOptions().find(task)
     data = read(source, needs_training=bool({"train", "all"} & source.files.keys()))
-    made_of = [task, to_plain(arm.cue), arm.is_told, arm.is_pretrained, model.name, seed]
+    made_of = [fingerprint([data]), to_plain(arm.cue), arm.is_told, arm.is_pretrained, model.name, seed]
     out = plan.request.out / f"cue-{digest(made_of)}"
     if not (out / "results.json").is_file():
         loaded = load_model_or_checkpoint(str(model))

@@ -98,7 +98,7 @@ class Bench:
         """Returns what a run of this seed is made from."""
         recipe = {**self.objective.plain(), "seed": seed}
         return RunIdentity(
-            recipe, _fingerprint(self.tasks), self.asked.model.tokenizer.digest, way_out="name another --out"
+            recipe, fingerprint(self.tasks), self.asked.model.tokenizer.digest, way_out="name another --out"
         )
 
     def check_choice(self) -> None:
@@ -147,8 +147,8 @@ class Bench:
         return tuple(notes)
 
 
-def _fingerprint(tasks: Sequence[TaskData]) -> str:
-    """A name for all rows of all tasks."""
+def fingerprint(tasks: Sequence[TaskData]) -> str:
+    """Returns a name for all rows of all tasks: other texts, labels or splits have another one."""
     digest = xxhash.xxh3_128()
     for data in tasks:
         for split, examples in data.splits.items():
