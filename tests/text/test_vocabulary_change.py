@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from afterbert.base.errors import UserError
+from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.pieces.vocabulary_change import extended, fertility, mean_rows, replaced, trimmed
 from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.text.tokenizers.bpe import BPE
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
@@ -79,6 +81,22 @@ def test_frequent_neighbours_become_one_piece(tokenizer: Tokenizer) -> None:
         assert change.tokenizer.decode(after) == tokenizer.decode(before)
     again = extended(tokenizer, MINE, more=60)
     assert again.tokenizer.file == change.tokenizer.file
+
+
+@pytest.mark.parametrize("units", ["pieces", "words"])
+@pytest.mark.parametrize(
+    "text", ["Það er þröngt á þingi. Áin er í Þjórsá.", "यह हिन्दी है। हिन्दी में", "ภาษาไทย ภาษา", "北京大学 在 北京大学"]
+)
+def test_characters_that_were_bytes_become_pieces_that_spell_them(text, units) -> None:
+    old = BPE(vocab_size=400).make(COMMON, corpus_bytes=sum(map(len, COMMON)))
+    change = extended(old, [text] * 3, more=60, units=units)
+    before, after = old.encode(text), change.tokenizer.encode(text)
+    assert len(after) < len(before) / 2 and change.tokenizer.vocabulary.size <= old.vocabulary.size + 60
+    assert change.tokenizer.decode(after) == old.decode(before) == text
+    assert int(Spellings.of(change.tokenizer).sizes[after].sum()) == int(Spellings.of(old).sizes[before].sum())
+    assert [piece for one in after for piece in change.parents[one]] == before
+    again = extended(change.tokenizer, [f"{text} ðþ ๆ 京"] * 3, more=60, units=units)
+    assert again.tokenizer.decode(again.tokenizer.encode(text)) == text
 
 
 def test_sentinels_behind_a_unigram_models_pieces_keep_their_numbers() -> None:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from afterbert.text.pieces.tokenizer import NAMED, Tokenizer
 
 # Of an alphabet with a letter for each old piece: the rarely used planes of Unicode, where there is no white space.
 _FIRST_LETTER = 0x20000
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 #: What `extended` makes one piece of.
 Units = Literal["words", "pieces"]
@@ -151,29 +153,37 @@ def _grown_words(
         if len(found) + len(made) > more:
             break
         found += made
-    return found, [parts for _, parts in found]
+    return found, [parts for piece, parts in found if len(piece) > 1]
 
 
 def _grown_pieces(
     tokenizer: Tokenizer, texts: Sequence[str], kind: str, known: set[str], more: int
 ) -> tuple[list[Grown], list[list[str]]]:
-    """The same by byte-pair encoding that goes on from the old pieces: each of them is one letter to it."""
-    backend, segmented = tokenizer.plain, []
+    """The same by byte-pair encoding that goes on from the old pieces: each of them is one letter to it. Characters
+    that were bytes become pieces first, the most frequent ones."""
+    backend, cut = tokenizer.plain, []
+    characters: Counter[str] = Counter()
     for word, count in _words(tokenizer, texts).items():
-        parts = [token.value for token in backend.model.tokenize(word)]
-        if len(parts) > 1 and known.issuperset(parts):
-            segmented.append((parts, count))
+        parts = _with_characters([token.value for token in backend.model.tokenize(word)])
+        cut.append((parts, count))
+        for part in parts:
+            characters[part] += count if part not in known and known.issuperset(_bytes(part)) else 0
+    found = [(one, _bytes(one)) for one, count in characters.most_common(more) if count > 1]
+    known.update(one for one, _ in found)
+    segmented = [(parts, count) for parts, count in cut if len(parts) > 1 and known.issuperset(parts)]
     letters = {part: chr(_FIRST_LETTER + i) for i, part in enumerate(sorted({p for w, _ in segmented for p in w}))}
     learner = tokenizers.Tokenizer(tokenizers.models.BPE())
     learner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=len(letters) + more, min_frequency=2, special_tokens=list(letters.values()), show_progress=False
+        vocab_size=len(letters) + more - len(found),
+        min_frequency=2,
+        special_tokens=list(letters.values()),
+        show_progress=False,
     )
     spelled = ("".join(letters[part] for part in parts) for parts, _ in segmented)
     repeated = (" ".join([word] * count) for word, (_, count) in zip(spelled, segmented))
     learner.train_from_iterator(repeated, trainer)
     pieces = {letter: part for part, letter in letters.items()}
-    found: list[Grown] = []
     merges: list[list[str]] = []
     for left, right in _merges(json.loads(learner.to_str())["model"]):
         parts = [pieces[left], pieces[right]]
@@ -205,7 +215,9 @@ def _grow_whole(word: str, parts: list[str], known: set[str]) -> list[Grown]:
 
 def _grow_chain(word: str, parts: list[str], known: set[str]) -> list[Grown]:
     """The merges, in order, that make a word of its parts; those that exist already are left out."""
-    made: list[Grown] = []
+    parts = _with_characters(parts)
+    made = [(one, _bytes(one)) for one in dict.fromkeys(parts) if one not in known]
+    known.update(one for one, _ in made)
     left = parts[0]
     for part in parts[1:]:
         if left + part not in known:
@@ -220,6 +232,27 @@ _GROW: dict[str, Callable[[str, list[str], set[str]], list[Grown]]] = {
     "Unigram": _grow_whole,
     "BPE": _grow_chain,
 }
+
+
+def _with_characters(parts: Sequence[str]) -> list[str]:
+    """The same with the characters that bytes stand for, since a decoder takes only single bytes for bytes.
+
+    >>> _with_characters(["▁h", "<0xC3>", "<0xBA>", "s"])
+    ['▁h', 'ú', 's']
+    """
+    found: list[str] = []
+    for is_byte, run in groupby(parts, lambda part: _BYTE.fullmatch(part) is not None):
+        some = list(run)
+        try:
+            found += bytes(int(part[3:5], 16) for part in some).decode() if is_byte else some
+        except UnicodeDecodeError:  # beside a piece that ends within a character
+            found += some
+    return found
+
+
+def _bytes(character: str) -> list[str]:
+    """The pieces of its bytes, under a tokenizer that falls back on them."""
+    return [f"<0x{byte:02X}>" for byte in character.encode()]
 
 
 def _take_in_added(content: dict[str, Any]) -> None:
