@@ -49,9 +49,11 @@ def like_the_laptop_recipe() -> Encoder:
     return replace(BERT, stack=stack, embeddings=embeddings)
 
 
-def answering(folder: Path, architecture: Architecture = BERT, *, kind: str = "sentence_classification") -> Subject:
+def answering(
+    folder: Path, architecture: Architecture = BERT, *, kind: str = "sentence_classification", other: str = ""
+) -> Subject:
     """A model of this architecture with a head for the task, as it is read from disk. Weights are large enough that
-    answers differ."""
+    answers differ. other: the kind of another task that it answers before this one."""
     task = find(Task, kind)()
     rows = tuple(invented(task))
     texts = [text for row in rows for text in row.texts]
@@ -64,8 +66,13 @@ def answering(folder: Path, architecture: Architecture = BERT, *, kind: str = "s
         state = sized.build(tokenizer.vocabulary).state_dict()
         state = {name: one * 4 if one.dim() == 2 else one for name, one in state.items()}
         model = LoadedModel("tiny", sized, tokenizer, {"backbone": state}, folder / "tokenizer")
-        data = TaskData("toy", task.settled(rows), {"train": rows, "dev": rows}, (), {"text": "opinion"})
-        asked = TaskObjective.of(model, [data], FineTuning(length=32))
+        tasks = [TaskData("toy", task.settled(rows), {"train": rows, "dev": rows}, (), {"text": "opinion"})]
+        if other:
+            known = tuple(invented(find(Task, other)()))
+            tasks.insert(
+                0, TaskData("other", find(Task, other)().settled(known), {"train": known, "dev": known}, (), {})
+            )
+        asked = TaskObjective.of(model, tasks, FineTuning(length=32))
         save_finetuned(folder / "model", asked.build(sized, tokenizer.vocabulary), asked)
     return Subject.read(folder / "model")
 

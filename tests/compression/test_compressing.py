@@ -134,6 +134,43 @@ def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
     assert "there are no training rows to learn from; name a folder" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("method", ["quantize:none", "bits:8", "static:width=8"])
+def test_of_several_tasks_a_graph_holds_the_one_that_is_judged(method: str, rows: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    subject = answering(tmp_path / "two", other="regression")
+    request = CompressRequest(
+        str(tmp_path / "two" / "model"), (method,), tmp_path / "out", task=rows, answered_as="toy", timed=False
+    )
+    before, after = carry_out_compression(request).rows
+    assert after.parameters < before.parameters == subject.num_parameters()
+    graph = Subject.read(tmp_path / "out")
+    assert graph.tuned is not None and list(graph.tuned.tasks) == ["toy"]
+    setting = setting_for(subject, tmp_path / "scratch")
+    assert outputs(graph, setting).shape == outputs(subject, setting).shape
+    if method == "quantize:none":
+        assert (outputs(graph, setting) - outputs(subject, setting)).abs().max() < 1e-4
+    if method != "static:width=8":
+        with pytest.raises(UserError, match="but the model answers 2 tasks; name rows of one with --task"):
+            prepare_compression(replace(request, task=None, answered_as=None))
+
+
+def test_vectors_without_a_task_do_not_claim_to_answer_one(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    done = ab.compress(model, "static:width=8", out=tmp_path / "out", timed=False)
+    assert Subject.read(done.path).tuned is None
+    with pytest.raises(UserError, match="is a finished graph"):
+        ab.load(done.path).encode("good food")
+
+
+@pytest.mark.parametrize("method", ["heads", "retrain", "vocabulary", "quantize:static", "static"])
+def test_without_training_rows_nothing_is_begun(method: str, model: Path, rows: str, tmp_path: Path) -> None:
+    (tmp_path / "rows" / "train.jsonl").unlink()
+    request = CompressRequest(str(model), ("layers:2", method), tmp_path / "out", task=f"{rows}/dev.jsonl")
+    with pytest.raises(UserError, match="there are no training rows to learn from; name a folder"):
+        prepare_compression(replace(request, split="all"))
+    assert prepare_compression(replace(request, methods=("layers:2", "heads:0.3,by=chance"), split="all"))
+
+
 def test_of_a_score_of_nothing_no_share_is_kept(model: Path) -> None:
     """Matthews is 0 where all answers are alike."""
     tuned = Subject.read(model).tuned

@@ -16,7 +16,7 @@ from afterbert.base.noise import Noise
 from afterbert.compression.chain import parse
 from afterbert.compression.methods.distil import MeanOfTeachers
 from afterbert.compression.methods.gradual import PrunedModule
-from afterbert.compression.methods.round_aware import rounded_states, rounded_weight
+from afterbert.compression.methods.round_aware import RoundedModule, rounded_states, rounded_weight
 from afterbert.compression.methods.theseus import ReplacedModule
 from afterbert.compression.parts.seen_weights import linear_weights, mask
 from afterbert.compression.subject import Subject
@@ -235,6 +235,18 @@ class TestSoftMovement:
 
 
 class TestRounding:
+    def test_what_every_matrix_reads_is_rounded(
+        self, model: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also in the last layer, which asks for the first pieces alone."""
+        read: list[torch.Tensor] = []
+        monkeypatch.setattr(
+            "afterbert.compression.methods.round_aware.rounded_states", lambda states: read.append(states) or states
+        )
+        names = linear_weights(model.backbone)
+        RoundedModule(task_of(model), names)(batch_of(model, tmp_path / "scratch"))
+        assert len(read) == len(names)
+
     def test_weights_are_rounded_as_torch_rounds_channels(self) -> None:
         weight = torch.from_numpy(Noise(2).uniform(np.arange(60)).reshape(5, 12)).float() - 0.3
         scale = weight.abs().amax(1) / 127

@@ -83,12 +83,12 @@ class Model(ShowsItself):
         - layer: 0 for the embeddings, None for the last layer. length: how many pieces of a text are read.
         - pooling: how states become one vector; None: as the model was trained for, else by their mean.
         """
-        listed = [texts] if isinstance(texts, str) else list(texts)
+        frozen, listed = self._frozen, [texts] if isinstance(texts, str) else list(texts)
         if pooling is None:
             told = self.loaded.sentences
             pooling = told.pooling if told is not None else "mean"
         features = FrozenFeatures(layer=layer, pooling=pooling, length=length)
-        return features.sentences(self._frozen, [(text,) for text in listed])
+        return features.sentences(frozen, [(text,) for text in listed])
 
     def search(
         self, texts: Paths, question: str, *, top: int = 5, by: Literal["meaning", "words", "both"] = "meaning"

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.downstream.finetuning.graph_answers import GraphModule
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.finetuning.saving import HEADS, Loaded, has_answers, load_finetuned
@@ -24,6 +25,7 @@ from afterbert.interop.own import Own, any_family
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 
+NO_ROWS = "there are no training rows to learn from; name a folder that has some with --task"
 #: What a model consists of: a backbone whose weights can be trained, a graph for ONNX Runtime.
 Kind = Literal["weights", "graph"]
 
@@ -35,7 +37,11 @@ class Form:
     architecture: Architecture
     kind: Kind = "weights"
     task: str | None = None
-    """The kind of task that it answers; None if it answers none."""
+    """The kind of task whose rows are at hand; None if there are none."""
+    num_tasks: int = 1
+    """How many tasks it answers."""
+    has_training_rows: bool = True
+    """Whether some of the rows may be learned from."""
     first: Architecture | None = None
     """What it was before all methods."""
 
@@ -48,6 +54,8 @@ class Form:
         """Raises UserError if no task says which parts of the model matter."""
         if self.task is None:
             raise UserError(f"{method} needs the loss of a task; fine-tune the model, and name its rows with --task")
+        if not self.has_training_rows:
+            raise UserError(f"{method}: {NO_ROWS}")
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,13 @@ class Subject:
     def form(self) -> Form:
         """What methods are checked by."""
         tasks = self.tuned.tasks if self.tuned is not None else {}
-        kinds = [type(task).__module__.rpartition(".")[2] for task in tasks.values()]
+        kinds = [name_of(task) for task in tasks.values()]
         found = self.model.architecture
-        return Form(found, self.kind, kinds[0] if kinds else None, first=found)
+        return Form(found, self.kind, kinds[0] if kinds else None, len(kinds), first=found)
+
+    def only(self, task: str | None) -> Subject:
+        """Returns this model with only one of its tasks, for there is one head in a graph; None: as it is."""
+        return self if task is None or self.tuned is None else replace(self, tuned=self.tuned.only(task))
 
     @property
     def backbone(self) -> Mapping[str, Tensor]:
@@ -134,7 +146,8 @@ class Subject:
             return self.graph.parameters if zeros else self.graph.nonzero
         tensors: list[Tensor] = [tensor for state in self.model.weights.values() for tensor in state.values()]
         if self.tuned is not None:
-            tensors = list(self.tuned.module.parameters())
+            heads = [self.tuned.head(name) for name in self.tuned.tasks]
+            tensors = [tensor for part in (self.tuned.module.backbone, *heads) for tensor in part.parameters()]
         return sum(tensor.numel() if zeros else int(tensor.count_nonzero()) for tensor in tensors)
 
     def flops_per_token(self, length: int) -> float:

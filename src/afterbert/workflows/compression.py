@@ -21,7 +21,7 @@ from afterbert.compression.ladder import Target
 from afterbert.compression.latency import Machine, median_speedup
 from afterbert.compression.measuring import Examination, StepRow, latencies, sizes
 from afterbert.compression.methods import Method, Setting
-from afterbert.compression.subject import Subject
+from afterbert.compression.subject import Form, Subject
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import tupled
 from afterbert.downstream.finetuning.evaluation import task_name
@@ -74,6 +74,13 @@ class CompressSetup:
     examination: Examination | None
     setting: Setting
     notes: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> Form:
+        """What methods are checked by: the model, and the rows that are at hand."""
+        tuned, name = self.before.tuned, self.setting.task
+        kind = None if tuned is None or name is None else name_of(tuned.tasks[name])
+        return replace(self.before.form, task=kind, has_training_rows=bool(self.setting.rows.get("train")))
 
     @property
     def identity(self) -> str:
@@ -133,9 +140,9 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
     if before.kind == "graph":
         raise UserError(f"{chosen} is {FINISHED}")
     examination, setting = _task_of(request, before, observer)
-    form = before.form if examination is not None else replace(before.form, task=None)
-    check_all(form, methods)
-    return CompressSetup(request, before, methods, examination, setting, (*of_seeds, *before.model.notes))
+    setup = CompressSetup(request, before, methods, examination, setting, (*of_seeds, *before.model.notes))
+    check_all(setup.form, methods)
+    return setup
 
 
 def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) -> CompressOutcome:

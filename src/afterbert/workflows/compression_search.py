@@ -32,7 +32,7 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
         raise UserError(f"--target asks for points, but rows are judged by {metric.name}; name a size or a speed")
     setup.setting.learned_from()  # most combinations learn; they are not begun without
     tell(setup, observer)
-    tried = ladder(setup.before.form)
+    tried = ladder(setup.form)
     begun = time.monotonic()
     rows: list[StepRow] = []
     done: list[tuple[Method, ...]] = []

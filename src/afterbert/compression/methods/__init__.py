@@ -13,7 +13,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.compression.subject import Form, Subject
+from afterbert.compression.subject import NO_ROWS, Form, Subject
 from afterbert.downstream.example import Example
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.training.observers import Observer
@@ -48,7 +48,7 @@ class Setting:
     def learned_from(self) -> Sequence[Example]:
         """Returns the training rows. Raises UserError if there are none."""
         if not self.rows.get("train"):
-            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
+            raise UserError(NO_ROWS)
         return self.rows["train"]
 
     def texts(self) -> list[str]:

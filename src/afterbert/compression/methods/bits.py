@@ -30,6 +30,7 @@ class Bits(Method):
         return check_graph(form, "bits")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        subject = subject.only(setting.task)
         whole = graph_of(subject)
         if self.bits == 32:
             return subject.finished(whole)

@@ -41,6 +41,7 @@ class Openvino(Method):
         return replace(form, kind="graph")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        subject = subject.only(setting.task)
         nncf, openvino = (from_extra(name, "openvino", needed_by="openvino") for name in ("nncf", "openvino"))
         model = openvino.convert_model(str(_exported(subject, setting.folder / "plain.onnx")))
         whole = _graph_of(subject, model, setting.folder)

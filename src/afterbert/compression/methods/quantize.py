@@ -46,6 +46,7 @@ class Quantize(Method):
         return check_graph(form, "quantize")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        subject = subject.only(setting.task)
         whole = graph_of(subject)
         if self.mode == "none":
             return subject.finished(whole)

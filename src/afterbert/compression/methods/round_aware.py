@@ -50,7 +50,8 @@ class RoundedModule(SeenWeights):
     def __init__(self, inner: ObjectiveModule, names: Sequence[str]):
         super().__init__(inner, names)
         layers = dict(inner.backbone.named_modules())
-        self._reading = tuple(layers[name.removesuffix(".weight")] for name in self.names)
+        # an attention reads what its packed layer does, which is not called where only some places are asked for
+        self._reading = tuple(layers[name.removesuffix(".weight").removesuffix(".qkv")] for name in self.names)
 
     def seen(self, number: int, weight: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         return rounded_weight(weight)

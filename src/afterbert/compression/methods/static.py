@@ -80,13 +80,16 @@ class Static(Method):
             raise UserError(f"static answers for whole rows, of {', '.join((*_OF_ROWS, *_OF_PAIRS))}, not {form.task}")
         if form.task in _OF_PAIRS and not form.architecture.has_segments:
             raise UserError("static tells two texts apart by segments, which this model lacks; take quantize")
+        if form.task is not None:
+            form.need_task("static")
         return replace(form, kind="graph")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         vectors = _vectors(subject, min(self.width, subject.model.architecture.hidden_size))
         batches = list(setting.batches(subject, most=None)) if setting.task is not None else []
         table = torch.from_numpy(vectors) * _weights(subject, batches, self.frequency)[:, None]
-        if setting.task is None:
+        if setting.task is None:  # a head, where there is one, does not read these vectors
+            subject = replace(subject, tuned=None)
             return subject.finished(_graph(table, None, "", _sentence_folder(table, subject.model.folder)))
         with torch.no_grad():
             told = [subject.predict(arrays) for arrays in batches]
@@ -96,7 +99,9 @@ class Static(Method):
             is_pair=any(one["token_type_ids"].any() for one in batches if "token_type_ids" in one),
         )
         self._learn(student, batches, told, setting)
-        return subject.finished(_graph(student.table.weight.detach(), student.last, student.reads, {}))
+        return subject.only(setting.task).finished(
+            _graph(student.table.weight.detach(), student.last, student.reads, {})
+        )
 
     def _learn(self, student: _Student, batches: list[dict[str, Tensor]], told: list[Tensor], setting: Setting) -> None:
         rare = torch.optim.SparseAdam([student.table.weight], lr=self.learning_rate)

@@ -19,8 +19,14 @@ from afterbert.interop.task_class import Answering
 
 
 def check_graph(form: Form, method: str) -> Form:
-    """Returns the form of the graph that a model becomes. Raises UserError if it has none or the extra is missing."""
+    """Returns the form of the graph that a model becomes. Raises UserError if it has none, if nothing says which of its
+    heads is meant, or if the extra is missing."""
     form.need_weights(method)
+    if form.task is None and form.num_tasks > 1:
+        raise UserError(
+            f"{method} leaves a graph with one head, but the model answers {form.num_tasks} tasks; name rows of one "
+            "with --task, and it with --as"
+        )
     need_onnx(method)
     check_fusible(form.architecture)
     return replace(form, kind="graph")
