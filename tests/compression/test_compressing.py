@@ -129,6 +129,13 @@ def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
     assert "held out, step" not in said.out + said.err, "no figure on rows that were learned from"
     kept = json.loads((tmp_path / "learned" / "heads.json").read_text())["columns"]
     assert kept == {"toy": {"text": "opinion"}}, "columns of the training file are known still"
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "train.jsonl").write_text("\n".join(many))
+    (tmp_path / "alone" / "test.jsonl").write_text("\n".join(line.partition(', "label"')[0] + "}" for line in many))
+    request = CompressRequest(str(model), ("layers:2",), tmp_path / "none", task=f"toy:{tmp_path}/lone.jsonl")
+    one, folder = (prepare_compression(replace(request, task=f"toy:{tmp_path}/{at}")) for at in ("lone.jsonl", "alone"))
+    texts = [[row.texts for row in found.examination.rows] for found in (one, folder) if found.examination]
+    assert texts[0] == texts[1], "the same rows as of one file, where the test rows have no labels"
     lone = ["compress", str(model), "--task", f"{rows}/dev.jsonl", "--no-timing"]
     assert run([*lone, "--with", "retrain:steps=1", "-o", str(tmp_path / "none")]) == 2
     assert "there are no training rows to learn from; name a folder" in capfd.readouterr().err
@@ -164,8 +171,8 @@ def test_vectors_without_a_task_do_not_claim_to_answer_one(model: Path, tmp_path
 
 @pytest.mark.parametrize("method", ["heads", "retrain", "vocabulary", "quantize:static", "static"])
 def test_without_training_rows_nothing_is_begun(method: str, model: Path, rows: str, tmp_path: Path) -> None:
-    (tmp_path / "rows" / "train.jsonl").unlink()
-    request = CompressRequest(str(model), ("layers:2", method), tmp_path / "out", task=f"{rows}/dev.jsonl")
+    (tmp_path / "rows" / "train.jsonl").rename(tmp_path / "lone.jsonl")
+    request = CompressRequest(str(model), ("layers:2", method), tmp_path / "out", task=f"toy:{tmp_path}/lone.jsonl")
     with pytest.raises(UserError, match="there are no training rows to learn from; name a folder"):
         prepare_compression(replace(request, split="all"))
     assert prepare_compression(replace(request, methods=("layers:2", "heads:0.3,by=chance"), split="all"))

@@ -202,11 +202,12 @@ def _task_of(request: CompressRequest, before: Subject, observer: WorkObserver) 
         )
     name = task_name(before.tuned, request.answered_as)
     data = _read(request, before, name, observer)
-    if set(data.splits) == {"all"} and request.split is None:  # one file is judged by what `finetune` holds out of it
-        data = replace(data, splits={"train": data.splits["all"]}, notes=()).with_dev(seed=request.seed)
+    found = _usable(data)
+    if request.split in (None, "dev") and set(found) in ({"all"}, {"train"}):  # of these `finetune` holds some out
+        data = replace(data, splits={"train": next(iter(found.values()))}, notes=()).with_dev(seed=request.seed)
         observer.on_line(data.notes[0])
-    found = {one: tuple(row for row in rows if data.task.is_usable(row)) for one, rows in data.splits.items()}
-    labelled = [one for one, rows in found.items() if rows and one != "train"]
+        found = _usable(data)
+    labelled = [one for one in found if one != "train"]
     split = request.split or next((one for one in ("dev", "test", *labelled) if one in labelled), "dev")
     if split not in labelled:
         there = ", ".join(labelled) or "none"
@@ -214,6 +215,12 @@ def _task_of(request: CompressRequest, before: Subject, observer: WorkObserver) 
     observer.on_line(f"judged by: {len(found[split]):,} rows of {split}")
     rows = {one: rows for one, rows in found.items() if one != split}
     return Examination(name, found[split]), replace(setting, task=name, rows=rows)
+
+
+def _usable(data: TaskData) -> dict[str, tuple[Example, ...]]:
+    """The labelled rows of each split that has some."""
+    found = {one: tuple(row for row in rows if data.task.is_usable(row)) for one, rows in data.splits.items()}
+    return {one: rows for one, rows in found.items() if rows}
 
 
 def _read(request: CompressRequest, before: Subject, name: str, observer: WorkObserver) -> TaskData:
