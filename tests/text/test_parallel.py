@@ -37,12 +37,25 @@ msgstr "Góðan dag"
 msgid "Not yet"
 msgstr ""
 """
+XLIFF = """<?xml version="1.0"?>
+<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2"><file original="a" source-language="en-US"
+ target-language="is" datatype="plaintext"><body>
+<trans-unit id="1"><source>Good day</source><target>Góðan dag</target></trans-unit>
+<trans-unit id="2"><source>Open</source><target state="needs-translation">Opna</target></trans-unit>
+<trans-unit id="3" approved="no"><source>Close</source><target>Loka</target></trans-unit></body></file></xliff>"""
 FILES = {
     "a.tsv": "Good day\tGóðan dag\n",
     "tatoeba é.tsv": "12\tGood day\t77\tGóðan dag\n",
     "attribution.tsv": "Good day\tGóðan dag\tCC-BY\n",
     "a.tmx": TMX,
+    "1.1.tmx": TMX.replace("xml:lang", "lang"),
     "a.po": PO,
+    "a.xlf": XLIFF,
+    "german.xlf": XLIFF.replace('"is"', '"de"'),
+    "turned.xliff": XLIFF.replace('"is"', '"en"').replace('"en-US"', '"is-IS"'),
+    "german.po": PO.replace("UTF-8", "UTF-8\\nLanguage: de_AT"),
+    "2.xlf": '<xliff version="2.0" xmlns="urn:oasis:names:tc:xliff:document:2.0" srcLang="en"/>',
+    "page.tmx": "<html/>",
     "a.en": "Good day\n",
     "a.is": "Góðan dag\n",
     "en.usfm": '\\id GEN\n\\c 1\n\\v 1 Good \\f + \\ft note\\f* \\w day|lemma="day"\\w*\n\\s Heading\n\\v 2 Alone\n',
@@ -78,14 +91,16 @@ def _read(folder: Path, named: str) -> tuple[list[str], Tally]:
         "tatoeba é.tsv",
         "attribution.tsv",
         "a.tmx",
+        "1.1.tmx",
         "a.po",
+        "a.xlf",
         "a.en,a.is",
         "en.usfm,is.usfm",
         "inline.usfm,is.usfm",
     ],
 )
 def test_every_layout_gives_the_pair(named, tmp_path):
-    if named.endswith((".tmx", ".po")):
+    if named.endswith((".tmx", ".po", ".xlf")):
         pytest.importorskip("translate.storage.factory")
     assert _read(tmp_path, named)[0] == [f"Good day{PAIR}Góðan dag"]
 
@@ -103,11 +118,16 @@ def test_every_layout_gives_the_pair(named, tmp_path):
         ("empty é.tsv", r"empty é.tsv holds no pair"),
         ("empty.en,empty.is", r"empty.is holds no pair"),
         ("german.tmx", r"german.tmx holds no pair of en and is"),
+        ("german.xlf", r"german.xlf says that it is in de, not in is; name it so: en\+de=FILE"),
+        ("german.po", r"german.po says that it is in de, not in is; name it so: en\+de=FILE"),
+        ("turned.xliff", r"turned.xliff says that it is in is, not in en; name it so: is\+en=FILE"),
+        ("2.xlf", r"2.xlf: not readable: .*XLIFF 2.*; save it as XLIFF 1.2"),
+        ("page.tmx", r"page.tmx: not readable: it is no .tmx inside; mend the file"),
         ("a.en,same.en", r"same.en is named as is, and as en \(.*a.en\); name each file under one language"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_place(named, said, tmp_path):
-    if "." in named and named.split(".")[-1] in ("tmx", "po"):
+    if "." in named and named.split(".")[-1] in ("tmx", "po", "xlf", "xliff"):
         pytest.importorskip("translate.storage.factory")
     with pytest.raises(UserError, match=said):
         _read(tmp_path, named)
@@ -117,7 +137,7 @@ def test_a_packed_memory_is_read_by_its_languages(monkeypatch):
     unit = SimpleNamespace(line_number=1, getNodeText=lambda node: node.text)
     nodes = [SimpleNamespace(get=lambda _, code=code: code, text=f"in {code}") for code in ("de", "en-US", "is")]
     unit.getlanguageNodes = lambda: nodes
-    monkeypatch.setattr(memory, "_units", lambda path: [unit])
+    monkeypatch.setattr(memory, "_opened", lambda path: SimpleNamespace(units=[unit]))
     assert list(memory.TranslationMemory()(("a.tmx.gz",), ("en", "is"))) == [RawPair(1, "in en-US", "in is")]
 
 

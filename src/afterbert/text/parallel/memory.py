@@ -21,38 +21,61 @@ class TranslationMemory(PairReader):
     extensions: ClassVar[tuple[str, ...]] = (".tmx", ".xlf", ".xliff", ".po")
 
     def __call__(self, paths: tuple[str, ...], languages: tuple[str, str]) -> Iterator[RawPair]:
-        path = paths[0]
-        for unit in _units(path):
+        path, is_tmx = paths[0], extension_of(paths[0]) == ".tmx"
+        store = _opened(path)
+        if not is_tmx:
+            _check_told((store.getsourcelanguage(), store.gettargetlanguage()), languages, path)
+        for unit in store.units:
             line = int(getattr(getattr(unit, "xmlelement", None), "sourceline", None) or unit.line_number or 0)
-            if extension_of(path) == ".tmx":
-                texts = {str(node.get(_LANGUAGE)).lower(): unit.getNodeText(node) for node in unit.getlanguageNodes()}
+            if is_tmx:
+                nodes = [(node.get(_LANGUAGE) or node.get("lang"), node) for node in unit.getlanguageNodes()]
+                texts = {str(code).lower().replace("_", "-"): unit.getNodeText(node) for code, node in nodes}
                 one, other = (_in(texts, language) for language in languages)
             else:
-                one, other = ("", "") if unit.isheader() or unit.isfuzzy() else (unit.source, unit.target)
+                one, other = ("", "") if unit.isheader() or _is_doubtful(unit) else (unit.source, unit.target)
             if one and other:
                 yield RawPair(line, str(one), str(other))
+
+
+def _check_told(told: tuple[str | None, str | None], languages: tuple[str, str], path: str) -> None:
+    """Raises UserError where a file says that it is in other languages; of codes with two letters only, for one
+    language may have one of two and one of three."""
+    said = [re.split("[-_@.]", code or "")[0].lower() for code in told]
+    for code, language in zip(said, languages):
+        if len(code) == 2 == len(primary := language.partition("-")[0]) and code != primary:
+            right = "+".join(one or named for one, named in zip(said, languages))
+            raise UserError(f"{shown(path)} says that it is in {code}, not in {language}; name it so: {right}=FILE")
+
+
+def _is_doubtful(unit: Any) -> bool:
+    """Whether a unit is marked so. translate-toolkit doubts each unit of XLIFF that does not say `approved`."""
+    element = getattr(unit, "xmlelement", None)
+    if element is None:
+        return bool(unit.isfuzzy())
+    marks = [element.get("approved"), *(node.get("state") for node in element.iterchildren("{*}target"))]
+    return any(mark == "no" or str(mark).startswith(("needs-", "new")) for mark in marks)
 
 
 def _in(texts: dict[str, Any], language: str) -> str | None:
     """The text in a language: exactly, or in one of its regions (en-US for en)."""
     wanted = language.lower()
-    near = [code for code in texts if code == wanted or code.startswith((wanted + "-", wanted + "_"))]
+    near = [code for code in texts if code == wanted or code.startswith(wanted + "-")]
     return texts[min(near, key=len)] if near else None
 
 
-def _units(path: str) -> list[Any]:
+def _opened(path: str) -> Any:
     factory = from_extra("translate.storage.factory", "languages", needed_by=shown(path))
     from lxml.etree import XMLSyntaxError  # which that one brings
 
     try:
-        return list(factory.getobject(path).units)
+        return factory.getobject(path)
     except UnicodeDecodeError:
         for _ in numbered_lines(path):  # says the line
             pass
         raise UserError(f"{shown(path)}: not readable in the charset that it names; convert the file") from None
-    except (XMLSyntaxError, ValueError) as error:
-        said = str(error).splitlines()[0]
+    except (XMLSyntaxError, ValueError, AssertionError) as error:
+        said = next(iter(str(error).splitlines()), f"it is no {extension_of(path)} inside")
         found = re.search(r"\bline (\d+)", said)
-        raise UserError(
-            f"{shown(path)}{f':{found[1]}' if found else ''}: not readable: {said.partition(' (<')[0]}; mend the file"
-        ) from None
+        remedy = "save it as XLIFF 1.2" if "XLIFF 2" in said else "mend the file"
+        said = shown(re.split(r" \(<|\. Please", said)[0][:200])
+        raise UserError(f"{shown(path)}{f':{found[1]}' if found else ''}: not readable: {said}; {remedy}") from None
