@@ -1,5 +1,8 @@
 """Retrieval, rotation and similarity on vectors whose answer is known; means of groups of pieces; refusals."""
 
+import gzip
+import unicodedata
+
 import numpy as np
 import pytest
 import torch
@@ -102,9 +105,32 @@ def test_words_are_counted_in_texts_and_read_from_files(tmp_path):
     path = tmp_path / "muse wörter.txt"
     path.write_text("Red rot\nblue\tblau\n\nred rot\n", "utf-8")
     assert read_dictionary(path) == [("red", "rot"), ("blue", "blau")]
-    path.write_text("red rot\nblue\n", "utf-8")
-    with pytest.raises(UserError, match=r"txt:2: is no word and its translation"):
-        read_dictionary(path)
+    for wrong in ("blue", "New York Nueva York", "blue\t"):
+        path.write_text(f"red rot\n{wrong}\n", "utf-8")
+        with pytest.raises(UserError, match=r"txt:2: is no word and its translation"):
+            read_dictionary(path)
+
+
+def test_every_layout_of_pairs_is_aligned(tmp_path):
+    numbered, plain = tmp_path / "þýðingar.en-de.tsv", pairs(30)
+    lines = [f"{n}\t{a}\t{n + 90}\t{b}" for n, (a, b) in enumerate(plain)]
+    numbered.write_text("\ufeff" + unicodedata.normalize("NFD", "\r\n".join(lines)), "utf-8")
+    assert set(read_pairs((str(numbered),), 100)[0]) == set(plain)
+    (tmp_path / "a.en.gz").write_bytes(gzip.compress("\n".join(a for a, _ in plain).encode()))
+    (tmp_path / "a.de").write_text("\n".join(b for _, b in plain), "utf-8")
+    assert set(read_pairs((f"{tmp_path}/a.en.gz", f"{tmp_path}/a.de"), 100)[0]) == set(plain)
+
+
+def test_words_that_overlap_each_have_their_mean():
+    model = loaded()
+    frozen = FrozenModel(model.architecture, model.backbone().eval(), model.tokenizer)
+    reading = ReadTexts(
+        [[3, 4, 5, 6]], [[("北京", np.array([1])), ("京大", np.array([1, 2])), ("大学", np.array([2]))]]
+    )
+    words = reading.types({"北京": 0, "京大": 1, "大学": 2})
+    found = layer_means(frozen, reading, {"": words})[""]
+    np.testing.assert_allclose(found[:, 1], (found[:, 0] + found[:, 2]) / 2, atol=1e-6)
+    assert found[1:].any(axis=2).all()
 
 
 def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path, capsys):
@@ -115,10 +141,10 @@ def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path, capsys):
     assert len(found) == 25 and set(found) < set(rows) and codes == ("en", "de")
     one.write_text("\n".join(a for a, _ in rows), "utf-8")
     other.write_text("\n".join(b for _, b in rows[:-1]), "utf-8")
-    with pytest.raises(UserError, match=r"a.en has 30 lines and .*a.de 29, so they do not belong together"):
+    with pytest.raises(UserError, match=r"a.en:30: this line has no partner, .*a.de ends at line 29"):
         read_pairs((str(one), str(other)), 100)
     table.write_text("a\tb\nno second text\n", "utf-8")
-    with pytest.raises(UserError, match=r"tsv:2: has no tab"):
+    with pytest.raises(UserError, match=r"tsv:2: the line has one column"):
         read_pairs((str(table),), 100)
     for wrong, said in (
         ({"hidden_size": 48}, "is 32 numbers wide and two 48"),

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from afterbert.base.rows import filled_up
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.word_index import word_places
-
-#: The number of a piece that belongs to no group.
-NONE = -1
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Pieces in groups. of: for each row int64 [T], the number of each piece's group, or NONE; count: of groups."""
+    """Pieces in groups, of which one may be in several: words of scripts without spaces overlap. of: for each row int64
+    [2, K], pieces and beside each the number of a group; count: of groups."""
 
     of: Sequence[np.ndarray]
     count: int
@@ -49,25 +46,26 @@ class ReadTexts:
     @property
     def sentences(self) -> Grouped:
         """Each text a group."""
-        return Grouped([np.full(len(row), number) for number, row in enumerate(self.rows)], len(self.rows))
+        numbers = [np.stack((np.arange(len(row)), np.full(len(row), n))) for n, row in enumerate(self.rows)]
+        return Grouped(numbers, len(self.rows))
 
     def types(self, wanted: Mapping[str, int]) -> Grouped:
         """Returns a group for each of these words, wherever it stands."""
-        return self._grouped([[(wanted[word], at) for word, at in row if word in wanted] for row in self.words], wanted)
+        groups = [[(wanted[word], at) for word, at in row if word in wanted] for row in self.words]
+        return Grouped([_numbered(row) for row in groups], len(wanted))
 
     def occurrences(self, wanted: Sequence[tuple[int, str]]) -> Grouped:
         """Returns a group for each (row, word): the place where that word first stands in that row."""
         groups: list[list[tuple[int, np.ndarray]]] = [[] for _ in self.rows]
         for number, (row, word) in enumerate(wanted):
             groups[row].append((number, next(at for known, at in self.words[row] if known == word)))
-        return self._grouped(groups, wanted)
+        return Grouped([_numbered(row) for row in groups], len(wanted))
 
-    def _grouped(self, groups: list[list[tuple[int, np.ndarray]]], wanted: Mapping | Sequence) -> Grouped:
-        found = [np.full(len(row), NONE) for row in self.rows]
-        for line, row in zip(found, groups):
-            for number, at in row:
-                line[at] = number
-        return Grouped(found, len(wanted))
+
+def _numbered(groups: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+    """int64 [2, K] of the groups in a row, each a number and its pieces."""
+    found = [np.stack((at, np.full(len(at), number))) for number, at in groups]
+    return np.concatenate([np.zeros((2, 0), np.int64), *found], axis=1)
 
 
 def layer_means(model: FrozenModel, reading: ReadTexts, groups: Mapping[str, Grouped]) -> dict[str, np.ndarray]:
@@ -79,11 +77,13 @@ def layer_means(model: FrozenModel, reading: ReadTexts, groups: Mapping[str, Gro
         with torch.inference_mode():
             states = torch.stack([one.float().cpu() for one in model.all_states(ids, lengths)])
         for name, one in groups.items():
-            flat = torch.as_tensor(filled_up([one.of[number] for number in numbers], NONE).ravel())
-            kept = flat != NONE
-            sums[name].index_add_(1, flat[kept], states.flatten(1, 2)[:, kept])
+            some = [one.of[number] for number in numbers]
+            row = np.repeat(np.arange(len(some)), [each.shape[1] for each in some])
+            piece, group = np.concatenate(some, axis=1)
+            at = torch.as_tensor(row * ids.shape[1] + piece)
+            sums[name].index_add_(1, torch.as_tensor(group), states.flatten(1, 2)[:, at])
     sizes = {
-        name: np.bincount(np.concatenate([np.zeros(0, int), *one.of]) + 1, minlength=one.count + 1)[1:]
+        name: np.bincount(np.concatenate([_numbered([]), *one.of], axis=1)[1], minlength=one.count)
         for name, one in groups.items()
     }
     return {

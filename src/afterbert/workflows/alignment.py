@@ -1,6 +1,7 @@
 """How far a model, or two, put texts and words that translate each other in the same place, layer by layer."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,6 @@ import torch
 
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
-from afterbert.base.small_files import read_text
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.alignment import Measure, found_both_ways, linear_cka, normalized, rotation
 from afterbert.probes.figure import Figure
@@ -19,6 +19,8 @@ from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
 from afterbert.probes.minimal_pairs import room_for_text
 from afterbert.probes.translations import translations
 from afterbert.text.language_codes import check_code
+from afterbert.text.parallel import numbered_lines, reader_of
+from afterbert.text.parallel.table import PairTable
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.token_store.store import Split
 from afterbert.text.word_pairs import read_dictionary
@@ -30,7 +32,6 @@ from afterbert.workflows.observer import WorkObserver
 LEVELS = {"sentences": "sentences (mean of their pieces)", "words": "words (mean wherever they stand)"}
 LEVELS["in context"] = "words where they stand, in pairs of sentences"
 _SHARE_LEARNED, _FEWEST = 0.5, 20
-_LARGEST = 4 << 30  # bytes of a file of texts
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def aligned(request: AlignmentRequest, observer: WorkObserver | None = None) -> 
     observer = observer or WorkObserver()
     for code in request.languages or ():
         check_code(code)
-    pairs, named = read_pairs(request.texts, request.most)
+    pairs, named = read_pairs(request.texts, request.most, request.languages)
     models = [load_model_or_checkpoint(name) for name in filter(None, (request.model, request.other))]
     asked = read_dictionary(Path(request.words)) if request.words else None
     depth = models[0].architecture.num_hidden_layers
@@ -107,33 +108,28 @@ def aligned(request: AlignmentRequest, observer: WorkObserver | None = None) -> 
     )
 
 
-def read_pairs(texts: Sequence[str], most: int) -> tuple[list[tuple[str, str]], tuple[str, str] | None]:
-    """Returns at most this many pairs, drawn at random, and the languages in a file's name. Raises UserError."""
+def read_pairs(
+    texts: Sequence[str], most: int, languages: tuple[str, str] | None = None
+) -> tuple[list[tuple[str, str]], tuple[str, str] | None]:
+    """Returns at most this many pairs of any layout that `prepare` reads, drawn at random, and the languages in a
+    file's name. Raises UserError."""
     if len(texts) not in (1, 2):
         raise UserError(f"{len(texts)} files of texts are named; name one table of pairs, or two files line by line")
-    lines = [read_text(name, most=_LARGEST).removesuffix("\n").split("\n") for name in texts]
-    if len(texts) == 2 and len(lines[0]) != len(lines[1]):
-        raise UserError(
-            f"{texts[0]} has {len(lines[0]):,} lines and {texts[1]} {len(lines[1]):,}, so they do not belong together "
-            "line by line; name files of the same length"
-        )
-    if len(texts) == 2:
-        pairs = list(zip(*lines))
+    codes = re.search(r"\b([a-z]{2,3})-([a-z]{2,3})\b", Path(texts[0]).name) if len(texts) == 1 else None
+    named = (codes[1], codes[2]) if codes else None
+    reader = reader_of(tuple(texts))
+    if isinstance(reader, PairTable) and not any("\t" in line for _, line in numbered_lines(texts[0])):
+        pairs = [(line, line) for _, line in numbered_lines(texts[0])]
     else:
-        cells = [line.split("\t") for line in lines[0]]
-        is_single = all(len(row) == 1 for row in cells)
-        wrong = next((number for number, row in enumerate(cells, 1) if len(row) < 2 and not is_single), None)
-        if wrong is not None:
-            raise UserError(f"{texts[0]}:{wrong}: has no tab, so no second text; write both texts of a pair in a line")
-        pairs = [(row[0], row[0 if is_single else 1]) for row in cells]
+        found = reader(tuple(texts), languages or named or ("first", "second"))
+        pairs = [(unicodedata.normalize("NFC", one.one), unicodedata.normalize("NFC", one.other)) for one in found]
     pairs = list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
     if len(pairs) < _FEWEST:
         raise UserError(
             f"{texts[0]} holds {len(pairs)} pairs of texts, too few to look for one among others; give more"
         )
     drawn = Noise(0).of("pairs").permutation(len(pairs), np.arange(min(most, len(pairs))))
-    codes = re.search(r"\b([a-z]{2,3})-([a-z]{2,3})\b", Path(texts[0]).name) if len(texts) == 1 else None
-    return [pairs[int(number)] for number in np.sort(drawn)], (codes[1], codes[2]) if codes else None
+    return [pairs[int(number)] for number in np.sort(drawn)], named
 
 
 def align_models(

@@ -23,6 +23,6 @@ class PairTable(PairReader):
             if len(cells) < 2:
                 raise UserError(
                     f"{shown(paths[0])}:{line}: the line has one column, a pair needs two with a tab between; mend it, "
-                    f"or name two files: {languages[0]}+{languages[1]}=FILE,FILE"
+                    "or name two files with a text in each line"
                 )
             yield RawPair(line, cells[0], cells[1])
