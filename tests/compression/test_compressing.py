@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from small_models import answering, outputs, setting_for
+from small_models import SIZES, answering, outputs, setting_for
 
 import afterbert as ab
 from afterbert.api.compressing import carry_out_compression
@@ -24,6 +24,7 @@ from afterbert.compression.subject import Subject
 from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.downstream.metrics.squared_error import SquaredError
 from afterbert.interop.graph_folder import Graph
+from afterbert.models.decoder import Decoder
 from afterbert.workflows.compression import CompressRequest, prepare_compression
 from afterbert.workflows.compression_search import search
 from afterbert.workflows.observer import WorkObserver
@@ -202,10 +203,10 @@ def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None
 def test_the_gate_writes_nothing_below_it(
     model: Path, rows: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real = tmp_path / "out", Examination.quality
+    out, real, kept = tmp_path / "out", Examination.quality, [0.97]
 
     def worse(self: Examination, subject: Subject, given: list) -> Quality:
-        return replace(real(self, subject, given), kept=1.0 if given is self.before else 0.97)
+        return replace(real(self, subject, given), kept=1.0 if given is self.before else kept[0])
 
     monkeypatch.setattr(Examination, "quality", worse)
     arguments = ["compress", str(model), "-w", "magnitude:0.9", "--task", rows, "--out", str(out), "--no-timing"]
@@ -214,6 +215,10 @@ def test_the_gate_writes_nothing_below_it(
     said = capsys.readouterr().out
     assert "keeps 97.0% of its accuracy, less than the 98.0% asked for; nothing is written" in said
     assert "states of embeddings:" in said and "states of layer 3:" in said
+    kept[0] = 0.96998
+    assert run([*arguments, "--at-least", "97%"]) == 1
+    assert "keeps 96.998% of its accuracy, less than the 97.000% asked for" in capsys.readouterr().out
+    kept[0] = 0.97 - 1e-12
     assert run([*arguments, "--at-least", "97%"]) == 0 and (out / "model.safetensors").is_file()
 
 
@@ -243,6 +248,7 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         ),
         ({"methods": ("layers:9",)}, "layers: keep is 9, but the model has 4 layers"),
         ({"methods": ("layers:2", "layers:3")}, "layers: keep is 3, but the model has 2 layers"),
+        ({"methods": ("layers:2,keep=3",)}, "--with layers:2,keep=3 says keep twice; leave one out"),
         ({"methods": ("heads:0.9",)}, "leaves a layer without any"),
         ({"methods": ("shared:1", "heads:0.3")}, "share their weights; put it first"),
         ({"methods": ("shared:3",)}, "do not divide into 3 groups"),
@@ -261,6 +267,30 @@ def test_refusals_come_before_any_work(model: Path, rows: str, tmp_path: Path, c
         prepare_compression(replace(request, **changes))
     assert len(refused.value.lines) == 1
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".compress-*"))
+
+
+def test_the_folder_that_is_really_read_is_not_written(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "seed-0").symlink_to(model.parent)  # as `finetune` leaves it
+    request = CompressRequest(str(tmp_path / "tuned"), ("layers:2",), model, overwrite=True)
+    with pytest.raises(UserError, match="is the folder the model is read from; name another one to write"):
+        prepare_compression(request)
+
+
+def test_the_folder_that_one_stands_in_is_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run(["compress", str(model), "--with", "layers:2", "--out", ".", "--no-timing"]) == 0
+    assert Subject.read(tmp_path / "here").model.architecture.num_hidden_layers == 2
+
+
+def test_a_model_that_no_combination_fits_is_told_why(rows: str, tmp_path: Path) -> None:
+    answering(tmp_path / "decoder", Decoder(**SIZES))
+    request = CompressRequest(
+        str(tmp_path / "decoder" / "model"), (), tmp_path / "out", task=rows, target="1MB", timed=False
+    )
+    with pytest.raises(UserError, match="a model of type decoder has no fused graph"):
+        carry_out_compression(request)
 
 
 def test_what_was_done_before_a_kill_is_not_done_again(

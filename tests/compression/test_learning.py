@@ -13,7 +13,7 @@ from small_models import answering, outputs, setting_for
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.compression.chain import parse
+from afterbert.compression.chain import check_all, parse
 from afterbert.compression.methods.distil import MeanOfTeachers
 from afterbert.compression.methods.gradual import PrunedModule
 from afterbert.compression.methods.round_aware import RoundedModule, rounded_states, rounded_weight
@@ -67,6 +67,11 @@ def test_candidates_are_learned_from_a_teacher_and_answered_by_a_graph(
 
 
 class TestTheseus:
+    def test_it_fits_a_model_that_is_not_made_yet(self, model: Subject) -> None:
+        """As a study asks, before it trains."""
+        form = replace(model.form, first=None)
+        assert check_all(form, [parse("layers:2"), parse("theseus")]).architecture.num_hidden_layers == 2
+
     def test_layers_that_do_not_stand_yet_are_the_predecessors(self, model: Subject, tmp_path: Path) -> None:
         """None of two layers stands: the loss is that of the four; all do: it is their own."""
         setting = setting_for(model, tmp_path / "scratch")
@@ -146,6 +151,8 @@ class TestTeachers:
         other = answering(tmp_path / "pairs", kind="pair_classification")
         with pytest.raises(UserError, match="does not answer task 'toy' with the same labels"):
             parse(f"distil:steps=1,beside={other.model.name}")(model, setting)
+        with pytest.raises(UserError, match="does not answer task 'toy' with the same labels"):
+            parse(f"distil:beside={other.model.name}").check(model.form)
 
 
 class TestMovement:

@@ -31,6 +31,8 @@ def parse(written: str) -> Method:
             if number or not first:
                 raise UserError(f"{origin}: '{part}' is no setting; write key=value")
             key, value = first, part
+        if key.strip() in given:
+            raise UserError(f"{origin} says {key.strip()} twice; leave one out")
         given[key.strip()] = Node(scalar(value.strip()), origin)
     found: Method = build(Method, Node(given, origin))
     return found

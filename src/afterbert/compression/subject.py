@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -42,8 +42,8 @@ class Form:
     """How many tasks it answers."""
     has_training_rows: bool = True
     """Whether some of the rows may be learned from."""
-    first: Architecture | None = None
-    """What it was before all methods."""
+    first: Subject | None = field(default=None, repr=False, compare=False)
+    """What it was before all methods, where that is known."""
 
     def need_weights(self, method: str) -> None:
         """Raises UserError if nothing is left that a method could change or train."""
@@ -97,7 +97,7 @@ class Subject:
         tasks = self.tuned.tasks if self.tuned is not None else {}
         kinds = [name_of(task) for task in tasks.values()]
         found = self.model.architecture
-        return Form(found, self.kind, kinds[0] if kinds else None, len(kinds), first=found)
+        return Form(found, self.kind, kinds[0] if kinds else None, len(kinds), first=self)
 
     def only(self, task: str | None) -> Subject:
         """Returns this model with only one of its tasks, for there is one head in a graph; None: as it is."""

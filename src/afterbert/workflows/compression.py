@@ -78,9 +78,8 @@ class CompressSetup:
     @property
     def form(self) -> Form:
         """What methods are checked by: the model, and the rows that are at hand."""
-        tuned, name = self.before.tuned, self.setting.task
-        kind = None if tuned is None or name is None else name_of(tuned.tasks[name])
-        return replace(self.before.form, task=kind, has_training_rows=bool(self.setting.rows.get("train")))
+        form = replace(self.before.only(self.setting.task).form, has_training_rows=bool(self.setting.rows.get("train")))
+        return form if self.setting.task is not None else replace(form, task=None)
 
     @property
     def identity(self) -> str:
@@ -101,7 +100,7 @@ class CompressSetup:
     @property
     def work(self) -> Path:
         """The folder that keeps finished steps until all are done."""
-        out = self.request.out
+        out = self.request.out.resolve()  # of "." too it lies beside
         return out.parent / f".compress-{out.name}-{self.identity}"
 
 
@@ -137,6 +136,7 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
     check_folder(request.out, overwrite=request.overwrite)
     chosen, of_seeds = finetuned_folder(Path(request.model))
     before = Subject.read(str(chosen))
+    check_apart(request.out, before.model.folder or chosen)
     if before.kind == "graph":
         raise UserError(f"{chosen} is {FINISHED}")
     examination, setting = _task_of(request, before, observer)
@@ -335,9 +335,10 @@ def _refusal(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) ->
     """Why the last model is not written, and what it does to each layer; nothing where it is good enough."""
     last = next(row for row in reversed(rows) if row.is_kept).quality
     least = setup.request.at_least
-    if least is None or last is None or last.kept >= least:
+    if least is None or last is None or last.kept >= least - 1e-9:  # what is kept is a quotient
         return ()
     metric = last.metric.replace("_", " ")
-    said = f"the model keeps {last.kept:.1%} of its {metric}, less than the {least:.1%} asked for"
+    digits = next(n for n in range(1, 9) if f"{last.kept:.{n}%}" != f"{least:.{n}%}")
+    said = f"the model keeps {last.kept:.{digits}%} of its {metric}, less than the {least:.{digits}%} asked for"
     each = [f"after {row.method}: {row.quality.kept:.1%}" for row in rows[1:] if row.quality is not None]
     return (f"{said}; nothing is written", *each, *damage(setup.before, subject, setup.setting))

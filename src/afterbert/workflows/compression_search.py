@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from afterbert.base.errors import UserError
-from afterbert.compression.chain import written
+from afterbert.compression.chain import check_all, parse, written
 from afterbert.compression.ladder import Target, ladder
 from afterbert.compression.latency import Machine
 from afterbert.compression.measuring import StepRow
@@ -33,6 +33,8 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
     setup.setting.learned_from()  # most combinations learn; they are not begun without
     tell(setup, observer)
     tried = ladder(setup.form)
+    if not tried:
+        check_all(setup.form, (parse("quantize"),))  # each combination ends with it
     begun = time.monotonic()
     rows: list[StepRow] = []
     done: list[tuple[Method, ...]] = []
@@ -45,7 +47,9 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
         rows.append(replace(found[-1], method=" + ".join(written(one) for one in chain)))
         done.append(chain)
     kept = [(number, row.quality) for number, row in enumerate(rows[1:]) if row.is_kept]
-    good = [n for n, one in kept if request.at_least is None or (one is not None and one.kept >= request.at_least)]
+    good = [
+        n for n, one in kept if request.at_least is None or (one is not None and one.kept >= request.at_least - 1e-9)
+    ]
     best = target.best([rows[1 + number] for number in good])
     model = None
     refusal: tuple[str, ...] = (f"no combination reaches {request.target}; nothing is written",)

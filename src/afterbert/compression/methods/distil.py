@@ -86,6 +86,8 @@ class Distil(TrainingMethod):
         form = super().check(form)
         if self.augment and form.task not in _AUGMENTED:
             raise UserError(f"augment makes rows for {', '.join(_AUGMENTED)}, not for {form.task}; leave it out")
+        for name in filter(None, self.beside.split("+")):
+            _beside(name, form.first)
         if self.augment_by:
             MaskedModel.of(load_model(self.augment_by))
         return form
@@ -109,7 +111,7 @@ class Distil(TrainingMethod):
         first = setting.teacher
         if first is None or first.tuned is None or setting.task is None:
             raise UserError("distil: the original model answers no task, so it cannot teach one; fine-tune it first")
-        teachers = [first, *(_beside(name, first, setting.task) for name in filter(None, self.beside.split("+")))]
+        teachers = [first, *(_beside(name, first.only(setting.task)) for name in filter(None, self.beside.split("+")))]
         modules = [cast(Loaded, in_pieces_of(subject, one).tuned).module for one in teachers]
         teacher = MeanOfTeachers(modules[0], modules[1:]) if modules[1:] else modules[0]
         losses, told = self.losses(), "+".join(filter(None, (first.model.name, self.beside)))
@@ -168,11 +170,13 @@ def in_pieces_of(student: Subject, teacher: Subject) -> Subject:
     return teacher.with_model(with_vocabulary(teacher.model, replaced(theirs, mine)))
 
 
-def _beside(name: str, first: Subject, task: str) -> Subject:
-    """Reads another teacher of the same task. Raises UserError."""
-    other, mine = Subject.read(name), first.tuned
-    assert mine is not None
-    if other.tuned is None or other.tuned.tasks.get(task) != mine.tasks[task]:
+def _beside(name: str, first: Subject | None) -> Subject:
+    """Reads another teacher of the first one's only task; None: whose is not known yet. Raises UserError."""
+    other = Subject.read(name)
+    if first is None or first.tuned is None:
+        return other
+    (task, mine), *_ = first.tuned.tasks.items()
+    if other.tuned is None or other.tuned.tasks.get(task) != mine:
         raise UserError(f"teacher {name} does not answer task '{task}' with the same labels; fine-tune it on that task")
     if other.model.tokenizer.digest != first.model.tokenizer.digest:
         raise UserError(f"teacher {name} has another tokenizer than {first.model.name}; name one with the same")

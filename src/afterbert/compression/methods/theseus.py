@@ -44,7 +44,9 @@ class Theseus(TrainingMethod):
         mine = unshared_stack(super().check(form), "theseus")
         if mine.stack.windows is not None:
             raise UserError("theseus does not fit a model whose layers have different attention windows; take distil")
-        first, number = form.first, mine.num_hidden_layers
+        if form.first is None:
+            return form
+        first, number = form.first.model.architecture, mine.num_hidden_layers
         if not isinstance(first, SingleStack) or replace(first, num_hidden_layers=number) != mine:
             raise UserError("theseus: a layer can stand in only for layers of its own shape; put it right after layers")
         return form

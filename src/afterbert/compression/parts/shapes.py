@@ -28,7 +28,7 @@ def unshared_stack(form: Form, method: str) -> SingleStack:
     plan = found.stack.sharing.plan(found.num_hidden_layers)
     every = tuple(range(found.num_hidden_layers))
     if plan.attention != every or plan.feed_forward != every:
-        cure = "" if form.first == found else "; put it first"
+        cure = "" if form.first is not None and form.first.model.architecture == found else "; put it first"
         raise UserError(f"{method} does not fit this model, whose layers share their weights{cure}")
     return found
 
