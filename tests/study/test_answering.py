@@ -16,7 +16,8 @@ from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun, TaskAnswers
 from afterbert.study.measures.task_score import TaskScore
 from afterbert.study.measures.transfer import TransferScore
-from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.plan import planned
+from afterbert.study.request import StudyRequest
 from afterbert.study.running import run_one, run_study
 from afterbert.workflows.observer import WorkObserver
 

@@ -17,7 +17,8 @@ from afterbert.study import running
 from afterbert.study.engines import carried_out, last_line
 from afterbert.study.engines.here import Here
 from afterbert.study.engines.slurm import Slurm
-from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.plan import planned
+from afterbert.study.request import StudyRequest
 from afterbert.study.running import run_study
 from afterbert.workflows.observer import WorkObserver
 

@@ -21,7 +21,8 @@ from ray.cluster_utils import Cluster
 
 from afterbert.study import running
 from afterbert.study.engines.ray import Ray
-from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.plan import planned
+from afterbert.study.request import StudyRequest
 from afterbert.workflows.observer import WorkObserver
 
 

@@ -15,8 +15,9 @@ from afterbert.report.study_pages import write_study_page
 from afterbert.study import plan, results, running
 from afterbert.study.design import known_studies, read_study
 from afterbert.study.engines import Engine
-from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.plan import planned
 from afterbert.study.progress import progress_of
+from afterbert.study.request import StudyRequest
 from afterbert.study.results import read_results
 from afterbert.study.running import run_study
 from afterbert.training.guards import Diverged

@@ -15,8 +15,9 @@ from afterbert.report import figures
 from afterbert.report.study_pages import said, write_index, write_study_page
 from afterbert.study.design import known_studies, read_study
 from afterbert.study.engines import Engine
-from afterbert.study.plan import StudyPlan, StudyRequest, listed_runs, planned
+from afterbert.study.plan import StudyPlan, listed_runs, planned
 from afterbert.study.progress import progress_of
+from afterbert.study.request import StudyRequest
 from afterbert.study.running import run_one, run_study
 from afterbert.study.writing import new_study
 from afterbert.training.process_setup import set_up_process

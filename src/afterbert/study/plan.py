@@ -2,7 +2,6 @@
 and repeated calls share them and nothing runs twice."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,17 +12,11 @@ import torch
 from afterbert.base.budget import Budget, Unit
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import find, name_of
 from afterbert.base.runs import RunFolder, write_atomically
-from afterbert.compression.chain import check_all, parse
-from afterbert.compression.subject import Form
-from afterbert.downstream.reading.data import read
-from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.recipes.recipe import Resolved
-from afterbert.study.control import ResolvedArm, is_under, resolved_arms
-from afterbert.study.design import Arm, Study, StudyScale, read_study, scale_for
-from afterbert.study.measures import Measure
-from afterbert.text.token_store.mixture import is_store
+from afterbert.study.control import ResolvedArm, resolved_arms
+from afterbert.study.design import Study, StudyScale, read_study, scale_for
+from afterbert.study.request import StudyRequest, check_named, check_tasks, check_texts, texts_of
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import default_device
 from afterbert.workflows.closing import Closing
@@ -37,40 +30,6 @@ from afterbert.workflows.stores import by_its_languages, store_of
 SEARCH_SHARE, SEARCH_SEED = 0.25, 1_000_003
 #: From the seed of one member of an ensemble to that of the next.
 MEMBER_SEEDS = 1000
-
-
-@dataclass(frozen=True)
-class StudyRequest:
-    """A request for a study, as a user makes it."""
-
-    study: str
-    """The name of a study that comes along, or the path of a YAML file."""
-    texts: tuple[str, ...] = ()
-    """Paths of texts, or of one store; NAME=PATH where the study's arms read several."""
-    scale: str = "minutes"
-    out: Path = Path("runs")
-    """The folder for runs and stores; studies write below `studies` in it."""
-    tasks: tuple[str, ...] = ()
-    """Labelled tasks that each run is fine-tuned on, as `finetune --task` names them."""
-    pairs: tuple[str, ...] = ()
-    """Files of minimal pairs."""
-    parallel: tuple[str, ...] = ()
-    """Tables of translations, whose sentences each run is asked to find."""
-    seeds: int | None = None
-    """How many; None takes the scale's."""
-    budget: str | None = None
-    """A time for the whole study, to which the runs are fitted; None takes the scale's tokens."""
-
-    @property
-    def words(self) -> list[str]:
-        """The words on the command line that make this request."""
-        several = {"--text": self.texts, "--task": self.tasks, "--pairs": self.pairs, "--parallel": self.parallel}
-        options = [(name, value) for name, values in several.items() for value in values]
-        options.insert(len(self.texts), ("--scale", self.scale))
-        options += [("--seeds", str(self.seeds))] if self.seeds is not None else []
-        options += [("--budget", self.budget)] if self.budget is not None else []
-        options += [("--out", str(self.out))] if self.out != StudyRequest.out else []
-        return ["study", self.study, *(word for option in options for word in option)]
 
 
 @dataclass(frozen=True)
@@ -196,32 +155,13 @@ def planned(
     UserError before anything is trained."""
     observer = observer or WorkObserver()
     name, study = read_study(request.study)
-    if study.needs_tasks and not request.tasks:
-        raise UserError(
-            f"study {name} asks about labelled tasks, but none is named; name one or more: --task NAME:PATH"
-        )
-    if study.needs_translations and not request.parallel:
-        raise UserError(f"study {name} asks whether translations are found, but none are named; name some: --parallel")
-    mixes = [name for name, arm in study.arms.items() if arm.finetune.strategy is not None]
-    if mixes and len(request.tasks) < 2:
-        raise UserError(f"study {name} asks how one model learns several tasks; name two or more: --task NAME:PATH")
-    if request.tasks and "task_score" not in study.measures:
-        study = replace(study, measures=(*study.measures, "task_score"))
-    if request.pairs and "minimal_pairs" not in study.measures:
-        study = replace(study, measures=(*study.measures, "minimal_pairs"))
+    check_named(request, name, study)
+    asked = {"task_score": request.tasks, "minimal_pairs": request.pairs, "retrieval": request.parallel}
+    added = (measure for measure, of in asked.items() if of and measure not in study.measures)
+    study = replace(study, measures=(*study.measures, *added))
     scale = scale_for(study, request.scale, seeds=request.seeds)
     arms = resolved_arms(study, scale)
-    _check_tasks(request, arms)
-    deciding = find(Measure, study.decision.measure)
-    given = {"--task": request.tasks, "--pairs": request.pairs}
-    if deciding.asked_by and not given[deciding.asked_by.split()[0]]:
-        raise UserError(
-            f"study {name} decides by {study.decision.measure}, which no run is asked; name what it asks: "
-            f"{deciding.asked_by}"
-        )
-    if request.parallel and "retrieval" not in study.measures:
-        study = replace(study, measures=(*study.measures, "retrieval"))
-    Closing(pairs=request.pairs, parallel=request.parallel).read()
+    check_tasks(request, arms)
     stores = _stores(request, study, arms, observer)
     plan = StudyPlan(request, name, study, scale, arms, stores, {}, device or default_device(), {})
     plan = replace(plan, budgets=_budgets(plan))
@@ -230,48 +170,6 @@ def planned(
     if request.scale != "smoke":
         _check_epochs(plan)
     return plan
-
-
-def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None:
-    """Raises UserError, before anything is trained, for tasks whose rows are not there or cannot be read, and for arms
-    that do not fit them."""
-    learns = any(arm.arm.cue is None for arm in arms.values())
-    sources = [DataOptions().find(task) for task in request.tasks]
-    twice = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
-    if twice:
-        raise UserError(f"two tasks are called {twice[0]}; tell them apart: --task NAME:PATH")
-    for source in sources:
-        data = read(source, needs_training=learns)
-        if not data.task.metrics[0].higher_is_better:
-            raise UserError(
-                f"{source.name} is judged by {data.task.metrics[0].name}, of which less is better, and a study takes "
-                "more for better; name another one first in its task file"
-            )
-        others = [row for split, rows in data.splits.items() if split != "train" for row in rows]
-        for name, arm in arms.items():
-            try:
-                check_all(
-                    Form(arm.resolved.recipe.model, task=name_of(source.task)), [parse(one) for one in arm.arm.compress]
-                )
-            except UserError as error:
-                raise UserError(*(f"arm {name}: {line}" for line in error.lines)) from error
-            if arm.arm.cue is not None and not isinstance(source.task, arm.arm.cue.tasks):
-                asked, kind = name_of(arm.arm.cue), name_of(source.task)
-                raise UserError(
-                    f"arm {name}: the cue {asked} does not pose {kind}; name another task than {source.name}"
-                )
-            if arm.arm.compress and source.files.keys() != {"all"} and not any(map(data.task.is_usable, others)):
-                raise UserError(
-                    f"arm {name}: {source.name} has no labelled rows beside those to learn from, and others judge "
-                    "smaller models; name one file of all rows, or a folder with a dev or test file"
-                )
-            if arm.arm.ensemble > 1 and source.task.answer != "class":
-                raise UserError(f"arm {name}: an ensemble answers with classes; name another task than {source.name}")
-            if arm.arm.ensemble > 1 and not {"test", "dev"} & source.files.keys():
-                raise UserError(
-                    f"arm {name}: each seed holds out other rows of {source.name}, so its members cannot answer "
-                    "together; name a folder with a test or dev file"
-                )
 
 
 def _check_epochs(plan: StudyPlan) -> None:
@@ -293,12 +191,12 @@ def _stores(
     """The text of each arm: one store, but for arms with a tokenizer of their own."""
     made: dict[str, Store] = {}
     stores = {}
-    _check_texts(request, study, arms)
+    check_texts(request, study, arms)
     for name, arm in arms.items():
         tokenizer = arm.resolved.recipe.tokenizer
         key = digest([to_plain(tokenizer), arm.arm.text])
         if key not in made:
-            made[key] = store_of(_texts(request, study, arm.arm), tokenizer, out=request.out, observer=observer)
+            made[key] = store_of(texts_of(request, study, arm.arm), tokenizer, out=request.out, observer=observer)
             lacks = [plane for plane in study.needs_planes if not _has(made[key], plane)]
             if lacks:
                 raise UserError(
@@ -309,37 +207,6 @@ def _stores(
         if arm.arm.mixing is not None:
             stores[name] = by_its_languages(made[key], arm.arm.mixing, request.out)
     return stores
-
-
-def _check_texts(request: StudyRequest, study: Study, arms: Mapping[str, ResolvedArm]) -> None:
-    """Raises UserError for a text that no arm reads, and for arms that differ in their pieces alone where a store is
-    named, which has pieces of its own."""
-    for arm in arms.values():
-        _texts(request, study, arm.arm)
-    for text in request.texts:
-        name, equals, path = text.partition("=")
-        if study.texts and not (equals and name in study.texts):
-            wanted = " ".join(f"--text {one}=PATH" for one in study.texts)
-            raise UserError(f"no arm reads the text {text}; write {wanted}")
-        store = Path(path if study.texts else text)
-        for arm in arms.values():
-            if is_store(store) and arm.changes and all(is_under(one, ["tokenizer"]) for one in arm.changes):
-                raise UserError(
-                    f"arm {arm.name} differs from {study.reference} in its tokenizer alone, but {store} is a store, "
-                    "whose pieces are cut; name the texts it was made of"
-                )
-
-
-def _texts(request: StudyRequest, study: Study, arm: Arm) -> tuple[str, ...]:
-    """What the user named for an arm to read. Raises UserError where the arm's text is not among it."""
-    if arm.text is None:
-        return request.texts
-    pairs = [text.partition("=") for text in request.texts]
-    found = tuple(path for name, equals, path in pairs if equals and name == arm.text)
-    if not found:
-        wanted = " ".join(f"--text {name}=PATH" for name in study.texts)
-        raise UserError(f"no text is called {arm.text}, but the arms of this study read several; write {wanted}")
-    return found
 
 
 def _has(store: Store, plane: str) -> bool:

@@ -21,7 +21,8 @@ from afterbert.study.control import ResolvedArm, shared_settings
 from afterbert.study.design import Expectation, Published
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
-from afterbert.study.plan import StudyPlan, StudyRequest
+from afterbert.study.plan import StudyPlan
+from afterbert.study.request import StudyRequest
 from afterbert.study.statistics import difference, spread
 from afterbert.study.verdicts import OPEN, Judgement, Verdict, judged, together
 from afterbert.training.precision import name_of_device

@@ -57,7 +57,7 @@ def study(
     `afterbert study new mine bert-mlm roberta --question "Does RoBERTa's recipe serve my text?"`
     """
     from afterbert.cli import studying
-    from afterbert.study.plan import StudyRequest
+    from afterbert.study.request import StudyRequest
 
     name, *rest = words
     if name == "list":
