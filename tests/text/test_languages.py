@@ -1,6 +1,8 @@
 """Texts named by language: what becomes of them in the store, and what is refused."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sample import LanguageSamples
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.bpe import BPE
+from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.stores import prepared
 from afterbert.workflows.text_options import TextOptions
 
 
@@ -103,6 +107,8 @@ def test_a_smoothed_sample_has_the_languages_shares_to_the_power_and_is_the_same
         (["xx={0}"], "'xx' is no language code"),
         (["english={0}"], "'english' is no language code"),
         (["{0}"], "must be CODE=PATH"),
+        (["pt-BR={0}", "pt-br={1}"], "'pt-br' and 'pt-BR' are one language"),
+        (["en+is={0},"], "a pair of languages has one file, or two with a comma between"),
         (["en={0}", "is={1}"], "holds no text, so the language is has none"),
         (["en={0}", "is={1}", "is={2}"], "holds no text, so the language is has none"),
         (["en={0}.gone"], r"\.gone"),
@@ -166,6 +172,14 @@ def test_words_of_a_dictionary_are_switched_in_one_language_alone(tmp_path):
     changed = [sum(word in text for word in ("hús", "sær", "haf")) for text in texts["en"]]
     assert set(changed) == {0, 1}, "of eight words fifteen percent are one"
     assert 10 < sum(changed) < 30, "one or both of two words in 51%"
+    noted = []
+    observer = SimpleNamespace(working=WorkObserver().working, on_line=lambda line: None, on_note=noted.append)
+    reading = replace(reading, switch=(*reading.switch, f"fr={tmp_path / 'wörd.txt'}"), processes=1)
+    made = prepared(
+        reading.sources(()), tmp_path / "store", tokenizer=BPE(vocab_size=400), reading=reading, observer=observer
+    )
+    assert made.tally.noticed["documents in en with words of a dictionary replaced"] == sum(changed)
+    assert [one.partition(":")[0] for one in noted] == [f"--switch fr={tmp_path / 'wörd.txt'} replaced no word"]
     whole = Switched(Txt(path="-", language="en"), "en", str(tmp_path / "wörd.txt"), rate=1.0, most=1.0)
     assert whole.switched("The House by the sea.") in ("The Hús by the sær.", "The Hús by the haf.")
     (tmp_path / "hindi.txt").write_text("क lítið\nकिताब bo\u0301k\n", encoding="utf-8")

@@ -95,6 +95,7 @@ def test_characters_that_were_bytes_become_pieces_that_spell_them(text, units) -
     assert change.tokenizer.decode(after) == old.decode(before) == text
     assert int(Spellings.of(change.tokenizer).sizes[after].sum()) == int(Spellings.of(old).sizes[before].sum())
     assert [piece for one in after for piece in change.parents[one]] == before
+    assert min(extended(old, ["XYZ " * 9], more=9, units=units).new_rows) >= old.vocabulary.size
     again = extended(change.tokenizer, [f"{text} ðþ ๆ 京"] * 3, more=60, units=units)
     assert again.tokenizer.decode(again.tokenizer.encode(text)) == text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,10 +20,13 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.sharing.by_language import ShareByLanguage
 from afterbert.nn.stack import Stack
+from afterbert.text.languages import sources_by_language
 from afterbert.text.token_store.decoded import decoded_texts
 from afterbert.text.token_store.store import Store
+from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows import language_addition
 from afterbert.workflows.language_addition import AdditionRequest, add_language
+from afterbert.workflows.observer import WorkObserver
 
 WORDS = {
     "en": "the small old house by the river stands near some road",
@@ -95,6 +99,16 @@ def test_a_store_is_written_out_as_the_texts_it_was_made_of(made, tmp_path):
     for code, path in found.items():
         written = {json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()}
         assert written == {json.loads(line)["text"] for line in (made / f"{code}.jsonl").read_text().splitlines()}
+
+
+def test_a_tokenizer_that_cannot_spell_the_language_is_refused_with_what_helps(made, tmp_path):
+    latin = WordPiece(vocab_size=200).make([WORDS["en"]] * 9, corpus_bytes=500)
+    model = replace(load_model(f"{made}/base"), given=latin)
+    named = sources_by_language([f"is={made}/is.jsonl"])
+    (tmp_path / "tokenizers").mkdir()
+    request = replace(_request(made, tmp_path), replay=())
+    with pytest.raises(UserError, match=r"also with its new pieces.*--units words.*adapt-vocabulary --how train"):
+        language_addition._begin(request, model, {"is": named}, {}, WorkObserver())
 
 
 @pytest.mark.parametrize(

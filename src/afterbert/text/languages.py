@@ -25,8 +25,8 @@ _LOOKED_AT, _MUCH = 500, 0.2
 
 def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
     """Returns the sources of texts that are named with their language (`is=PATH`). options: as `sources_for` takes
-    them. Raises UserError for an unknown code, for one file under two languages and for a language without text; warns
-    of a file that mixes scripts."""
+    them. Raises UserError for an unknown code or one in two spellings, for one file under two languages and for a
+    language without text; warns of a file that mixes scripts."""
     found: list[tuple[str, str, Source]] = []
     for one in named:
         code, equals, path = one.partition("=")
@@ -38,6 +38,10 @@ def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
         options["language"] = check_code(code)
         found += [(code, path, source) for source in sources_for([path], **options)]
     _check_different(found)
+    written: dict[str, str] = {}
+    for code in (one for codes, _, _ in found for one in codes.split(LANGUAGES)):
+        if (other := written.setdefault(code.lower(), code)) != code:
+            raise UserError(f"'{code}' and '{other}' are one language; write it in one way")
     filled = {code for code, path, source in found if _look_at(code, path, source)}
     for code, path, _ in found:
         if code not in filled:
@@ -51,8 +55,8 @@ def _parallel(code: str, path: str) -> ParallelText:
     if len(set(codes)) != 2:
         raise UserError(f"--lang {code}={path}: a pair has two different languages, as in en+is=FILE")
     paths = [path] if os.path.exists(path) else path.split(",")
-    if len(paths) > 2:
-        raise UserError(f"--lang {code}={path} names {len(paths)} files; a pair of languages has one, or two")
+    if len(paths) > 2 or not all(paths):
+        raise UserError(f"--lang {code}={path}: a pair of languages has one file, or two with a comma between")
     for one in paths:
         if not os.path.isdir(one):
             streams.size_of(one)

@@ -22,6 +22,7 @@ from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.language_codes import check_code
 from afterbert.text.languages import sources_by_language
+from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.pieces.vocabulary_change import Units, extended
 from afterbert.text.sources import Source
 from afterbert.text.token_store.by_language import by_language, figures_by_language
@@ -38,7 +39,7 @@ from afterbert.workflows.matching_pursuit import by_company
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for, run_request
 from afterbert.workflows.pretraining import PretrainingResult
-from afterbert.workflows.stores import prepared
+from afterbert.workflows.stores import prepared, unknown_in
 from afterbert.workflows.text_options import TextOptions
 from afterbert.workflows.vocabulary_adaptation import write_model
 from afterbert.workflows.warm_up import train_rows
@@ -193,11 +194,18 @@ def _begin(
     change = extended(had, found.sample, more=request.pieces, units=request.units)
     change.tokenizer.save(out / "tokenizers" / "new")
     recipe = PretrainedTokenizer(name=str(out / "tokenizers" / "new"))
-    reading = TextOptions(held_out=request.held_out, policy=request.reading.policy)
+    reading = TextOptions(held_out=request.held_out, policy=request.reading.policy, max_unknown=1.0)
     stores = {
         name: prepared(some, out / "stores" / name, tokenizer=recipe, reading=reading, observer=observer)
         for name, some in sources.items()
     }
+    for name, unknown in ((name, unknown_in(store)) for name, store in stores.items()):
+        if unknown.unknown > MOST_UNKNOWN * unknown.total:
+            words = "--units words makes pieces of whole words; or " if request.units == "pieces" else ""
+            raise UserError(
+                f"{unknown.of(f'the texts in {name}')}, also with its new pieces, so it would learn little of them; "
+                f"{words}give the model a tokenizer that knows every text first: afterbert adapt-vocabulary --how train"
+            )
     new_store = stores[request.language]
     ways = {"mean": with_vocabulary(old, change)}
     rows, sums = by_company(new_store.split("train"), len(change.parents), had.vocabulary.size)

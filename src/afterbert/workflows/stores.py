@@ -20,6 +20,7 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.sources import Source
+from afterbert.text.sources._switched import switched_in
 from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
 from afterbert.text.token_store.by_language import figures_by_language
 from afterbert.text.token_store.leaks import leaks_of
@@ -95,6 +96,13 @@ def prepared(
         options = reading.of_prepare() | others
         store = prepare(sources, out, tokenizer=tokenizer, progress=advance, **options)
     tell_store(store, observer, advises=reading.documents is None)
+    for one in reading.switch:
+        code = one.partition("=")[0]
+        if switched_in(code) not in store.tally.noticed:
+            observer.on_note(
+                f"--switch {one} replaced no word: no text in {code} holds words of the list, separated by spaces or "
+                "marks, or their documents have fewer than seven words"
+            )
     for leak in leaks_of(store, sources, reading.policy):
         observer.on_note(str(leak))
     return store
@@ -129,12 +137,17 @@ def check_known(store: Store, most: float, *, whose: str = "", remedy: str = "")
     share than `most`."""
     if isinstance(store, MixtureStore):
         return [said for one in store.stores.values() for said in check_known(one, most)]
+    remedy = remedy or "prepare the texts with a tokenizer that knows them (--tokenizer bpe)"
+    return unknown_in(store).check(most, whose=whose or str(store.folder), remedy=remedy)
+
+
+def unknown_in(store: Store) -> UnknownPieces:
+    """Returns how many pieces of a store its tokenizer does not know."""
     total = sum(store.split(name).num_pieces for name in SPLITS)
     unknown = store.manifest["tokenizer"].get("unknown")
     if unknown is None:
         unknown = sum(store.split(name).count(store.vocabulary.unk) for name in SPLITS)
-    remedy = remedy or "prepare the texts with a tokenizer that knows them (--tokenizer bpe)"
-    return UnknownPieces(unknown, total).check(most, whose=whose or str(store.folder), remedy=remedy)
+    return UnknownPieces(unknown, total)
 
 
 def changed_by_tokenizer(store: Store) -> list[tuple[str, int, str]]:

@@ -42,9 +42,11 @@ class Change:
 
     @property
     def new_rows(self) -> tuple[int, ...]:
-        """The pieces whose row is no old piece's own: a mean of several, or a copy that other pieces begin with too."""
+        """The pieces whose row is no old piece's own: a mean of several, or a copy of one that others begin with too,
+        under another number."""
         shared = Counter(self.parents)
-        return tuple(row for row, parents in enumerate(self.parents) if len(parents) > 1 or shared[parents] > 1)
+        is_copy = (shared[parents] > 1 and parents != (row,) for row, parents in enumerate(self.parents))
+        return tuple(row for row, copy in enumerate(is_copy) if copy or len(self.parents[row]) > 1)
 
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:

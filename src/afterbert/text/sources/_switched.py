@@ -21,6 +21,11 @@ from afterbert.text.sources import Source, SourcePart
 from afterbert.text.word_pairs import read_dictionary
 
 
+def switched_in(language: str) -> str:
+    """The reason by which a tally counts what was changed."""
+    return f"documents in {language} with words of a dictionary replaced"
+
+
 @dataclass(frozen=True)
 class Switched(Source):
     """Another source with some words replaced by translations."""
@@ -53,7 +58,10 @@ class Switched(Source):
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         for document in self.inner.read(replace(part, source=self.inner), policy, tally):
             is_mine = document.language == self.language and document.piece_ids is None
-            yield document._replace(text=self.switched(document.text)) if is_mine else document
+            text = self.switched(document.text) if is_mine else document.text
+            if text != document.text:
+                tally.notice(switched_in(self.language), document.place)
+            yield document._replace(text=text)
 
     def switched(self, text: str) -> str:
         """Returns the text with some of its words replaced; the same text always comes out the same."""
