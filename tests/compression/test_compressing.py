@@ -10,11 +10,13 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import torch
 from small_models import SIZES, answering, outputs, setting_for
 
 import afterbert as ab
 from afterbert.api.compressing import carry_out_compression
 from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder
 from afterbert.cli.main import run
 from afterbert.compression.chain import parse
 from afterbert.compression.latency import Latency
@@ -282,6 +284,25 @@ def test_the_folder_that_one_stands_in_is_written(model: Path, tmp_path: Path, m
     monkeypatch.chdir(tmp_path / "here")
     assert run(["compress", str(model), "--with", "layers:2", "--out", ".", "--no-timing"]) == 0
     assert Subject.read(tmp_path / "here").model.architecture.num_hidden_layers == 2
+
+
+def test_two_at_once_do_not_write_the_same_steps(model: Path, tmp_path: Path) -> None:
+    request = CompressRequest(str(model), ("layers:2",), tmp_path / "out", timed=False)
+    work = prepare_compression(request).work
+    work.mkdir()
+    with RunFolder(work).locked(), pytest.raises(UserError, match="is being written by process"):
+        carry_out_compression(request)
+    assert not (tmp_path / "out").exists()
+    assert carry_out_compression(request).model == tmp_path / "out" and not work.exists()
+
+
+def test_a_thin_table_loses_pieces_too(model: Path, tmp_path: Path) -> None:
+    subject = Subject.read(model)
+    setting = setting_for(subject, tmp_path / "scratch")
+    thin = parse("low_rank:0.4,of=table")(subject, setting)
+    trimmed = parse("vocabulary")(thin, setting)
+    assert trimmed.num_parameters() < thin.num_parameters()
+    torch.testing.assert_close(outputs(trimmed, setting), outputs(thin, setting))
 
 
 def test_a_model_that_no_combination_fits_is_told_why(rows: str, tmp_path: Path) -> None:

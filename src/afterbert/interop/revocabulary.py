@@ -16,7 +16,7 @@ from afterbert.interop.reading import hidden_states
 from afterbert.text.pieces.vocabulary_change import Change, mean_rows
 
 #: Tensors with a row for each piece.
-_ROWS = ("embeddings.token.weight", "bias", "decoder.weight")
+_ROWS = ("embeddings.token.weight", "embeddings.token.narrow.weight", "bias", "decoder.weight")
 _LANGUAGES = "embeddings.language.weight"
 _PARTS = ("backbone", "lm_head")
 

@@ -4,7 +4,8 @@ written if it is good enough."""
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from afterbert.base.destination import check_apart, check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
-from afterbert.base.runs import write_atomically
+from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.compression.chain import check_all, parse, written
 from afterbert.compression.damage import damage
@@ -149,13 +150,25 @@ def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) 
     """Carries the methods out, or goes on with what was begun of them. Raises UserError."""
     observer = observer or WorkObserver()
     tell(setup, observer)
-    rows, subject = steps(setup, observer)
-    machine = Machine.here()
-    refusal = _refusal(setup, rows, subject)
-    if not refusal:
-        _write(setup, rows, subject)
-    shutil.rmtree(setup.work, ignore_errors=True)
-    return CompressOutcome(setup, tuple(rows), machine, None if refusal else setup.request.out, refusal)
+    with at_work(setup):
+        rows, subject = steps(setup, observer)
+        refusal = _refusal(setup, rows, subject)
+        if not refusal:
+            _write(setup, rows, subject)
+    return CompressOutcome(setup, tuple(rows), Machine.here(), None if refusal else setup.request.out, refusal)
+
+
+@contextmanager
+def at_work(setup: CompressSetup) -> Iterator[None]:
+    """Holds the folder of finished steps for this process; it goes when all is done inside. Raises UserError where it
+    cannot be made, or another process holds it."""
+    try:
+        setup.work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{setup.work} cannot be made ({error.strerror}); name another --out") from error
+    with RunFolder(setup.work, kind="work folder").locked():
+        yield
+        shutil.rmtree(setup.work, ignore_errors=True)
 
 
 def tell(setup: CompressSetup, observer: WorkObserver) -> None:

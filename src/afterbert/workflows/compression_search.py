@@ -1,8 +1,8 @@
 """A target in place of methods: a ladder of combinations is tried, cheap ones first, and the best that reaches it is
 written."""
 
-import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from afterbert.base.errors import UserError
@@ -11,7 +11,7 @@ from afterbert.compression.ladder import Target, ladder
 from afterbert.compression.latency import Machine
 from afterbert.compression.measuring import StepRow
 from afterbert.compression.methods import Method
-from afterbert.workflows.compression import CompressOutcome, CompressSetup, finish, steps, tell
+from afterbert.workflows.compression import CompressOutcome, CompressSetup, at_work, finish, steps, tell
 from afterbert.workflows.observer import WorkObserver
 
 
@@ -31,10 +31,18 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
     if target.kind == "points" and not metric.is_share:
         raise UserError(f"--target asks for points, but rows are judged by {metric.name}; name a size or a speed")
     setup.setting.learned_from()  # most combinations learn; they are not begun without
-    tell(setup, observer)
     tried = ladder(setup.form)
     if not tried:
         check_all(setup.form, (parse("quantize"),))  # each combination ends with it
+    tell(setup, observer)
+    with at_work(setup):
+        return _search(setup, target, tried, observer)
+
+
+def _search(
+    setup: CompressSetup, target: Target, tried: Sequence[tuple[Method, ...]], observer: WorkObserver
+) -> CompressOutcome:
+    request = setup.request
     begun = time.monotonic()
     rows: list[StepRow] = []
     done: list[tuple[Method, ...]] = []
@@ -57,5 +65,4 @@ def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> Com
         chosen = done[good[best]]
         observer.on_line(f"taken: {' + '.join(written(one) for one in chosen)}")
         model, refusal = finish(replace(setup, methods=chosen), rows, observer), ()
-    shutil.rmtree(setup.work, ignore_errors=True)
     return CompressOutcome(setup, tuple(rows), Machine.here(), model, refusal)
