@@ -64,6 +64,10 @@ def test_one_run_scores_every_language_and_the_report_draws_them(tmp_path):
     assert [row[0] for row in grid.rows] == ["de", "en", "is"] and "trained: mood on en" in grid.title
     assert all(" to " in row[1] for row in grid.rows)
     assert all(0 <= heat[1] <= 1 for heat in grid.heat)
+    result = json.loads(arms["mood"].read_text("utf-8"))
+    result["tasks"]["mood"]["languages"]["judged.is"] = "de"  # as pt-BR and pt-PT are both pt
+    (grid,) = transfer_grids({"mood": result})
+    assert [row[0] for row in grid.rows] == ["de, de-test", "de, judged.is", "en"]
     page = write_task_report(tmp_path, arms, title="Moods").read_text("utf-8")
     assert "color-mix" in page and "Languages by tasks" in (tmp_path / "report.md").read_text("utf-8")
 
@@ -73,6 +77,7 @@ def test_names_tell_languages_only_where_they_tell_two():
         return languages_told({name: Path(f"{name}.csv") for name in names})
 
     assert told("train", "xquad.de", "xquad.zh") == {"xquad.de": "de", "xquad.zh": "zh"}
+    assert told("ud_no-train", "ud_de-test") == {"ud_no-train": "no", "ud_de-test": "de"}
     assert told("is_it-train", "is_it-test") == {} == told("train", "dev", "test")
 
 

@@ -2,6 +2,7 @@
 scores; and how the tasks were mixed. As JSON, Markdown and HTML."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,11 @@ def transfer_grids(arms: Mapping[str, Any]) -> list[Grid]:
             languages = result.get("languages", {})
             column = task if len(arms) == 1 else f"{arm}: {task}"
             trained += [f"{column} on {languages['dev']}"] if "dev" in languages else []
-            for split in sorted(languages, key=lambda split: split != "dev"):
-                cells.setdefault(languages[split], {})[column] = result["splits"][split]
+            tested = Counter(language for split, language in languages.items() if split != "dev")
+            for split, language in languages.items():
+                if split != "dev" or not tested[language]:
+                    row = language if tested[language] < 2 else f"{language}, {split}"
+                    cells.setdefault(row, {})[column] = result["splits"][split]
     columns = list(dict.fromkeys(column for row in cells.values() for column in row))
     rows, heat = [], []
     for language in sorted(cells):

@@ -12,6 +12,7 @@ from afterbert.downstream.formats.class_folders import holds_classes
 from afterbert.downstream.formats.text_and_labels import NAMES_OF_LABELS, labels_beside
 from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
+from afterbert.text.language_codes import TWO_LETTERS
 
 # With the names that CoNLL's shared tasks gave their files (eng.testa, eng.testb) and that others glue together.
 _WORDS = {
@@ -97,12 +98,12 @@ def languages_told(files: Mapping[str, Path]) -> dict[str, str]:
     """Returns split -> language from the names of files (`de_gsd-test.conllu`, `xquad.zh.json`); empty unless they name
     at least two languages, since `is` and `no` are words too.
 
-    >>> languages_told({name: Path(f"{name}.csv") for name in ("train-en", "test.is", "more")})
-    {'train-en': 'en', 'test.is': 'is'}
+    >>> languages_told({name: Path(f"{name}.csv") for name in ("ud_en-train", "test.is", "more")})
+    {'ud_en-train': 'en', 'test.is': 'is'}
     """
     found: dict[str, str] = {}
     for split, path in files.items():
-        codes = [word for word in re.split(r"[^A-Za-z0-9]+", _stem(path)) if re.fullmatch("[a-z]{2}", word)]
+        codes = [word for word in re.split(r"[^A-Za-z0-9]+", _stem(path)) if word in TWO_LETTERS]
         found |= {split: codes[0]} if codes else {}
     return found if len(set(found.values())) > 1 else {}
 
