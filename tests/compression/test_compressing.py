@@ -65,6 +65,7 @@ def test_steps_are_measured_and_the_last_model_is_written(model: Path, rows: str
     assert before["quality"]["kept"] == 1.0 and before["quality"]["change"]["estimate"] == 0.0
     assert heads["control"]["rows"] == heads["quality"]["rows"] == before["quality"]["rows"]
     assert "none is better" not in (out / "report.md").read_text()
+    assert "Latencies" not in (out / "report.md").read_text(), "none were measured"
     assert "heads:share=0.3" in (out / "report.html").read_text()
     assert not list(tmp_path.glob(".compress-*")), "what was kept for a kill is gone"
     assert ab.load(out).predict(["good food"])[0].value in ("positive", "negative")
@@ -237,6 +238,10 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         run(["compress", str(model), "--task", rows, "--target", "1kB", "-o", str(tmp_path / "no"), "--no-timing"]) == 1
     )
     assert not (tmp_path / "no").exists()
+    real = Examination.quality
+    monkeypatch.setattr(Examination, "quality", lambda *given: replace(real(*given), kept=0.5))
+    none = ab.compress(model, task=rows, out=tmp_path / "no", target="9GB", at_least=0.9, timed=False)
+    assert none.refusal == ("no combination reaches 9GB and keeps 90.0% of the quality; nothing is written",)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Mac
     """Writes `report.html` and `report.md` into `out`, and returns the page."""
     grids = [steps_grid(rows), *latency_grids(rows)]
     threads = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
-    notes = [
-        f"Latencies are medians in milliseconds, measured in turns with the model as it was, on {machine.processor} "
-        f"with {threads}; in brackets the middle half of the repetitions.",
-        *(f"{row.method}: {note}" for row in rows for note in row.notes),
-    ]
+    notes = [f"{row.method}: {note}" for row in rows for note in row.notes]
+    if any(row.latencies for row in rows):
+        said = "Latencies are medians in milliseconds, measured in turns with the model as it was, on"
+        middle = "in brackets the middle half of the repetitions"
+        notes.insert(0, f"{said} {machine.processor} with {threads}; {middle}.")
     sections = [Section("What quality costs", _PICTURED, charts=tuple(pareto(rows)))] if any(pareto(rows)) else []
     sections += [Section(grid.title, grid=grid) for grid in grids]
     page = SectionedPage("A model made smaller", title, tuple(notes), tuple(sections))

@@ -60,7 +60,8 @@ def _search(
     ]
     best = target.best([rows[1 + number] for number in good])
     model = None
-    refusal: tuple[str, ...] = (f"no combination reaches {request.target}; nothing is written",)
+    kept_too = "" if request.at_least is None else f" and keeps {request.at_least:.1%} of the quality"
+    refusal: tuple[str, ...] = (f"no combination reaches {request.target}{kept_too}; nothing is written",)
     if best is not None:
         chosen = done[good[best]]
         observer.on_line(f"taken: {' + '.join(written(one) for one in chosen)}")
