@@ -14,7 +14,7 @@ TAKES_RECIPE_OPTIONS = True
 _REQUEST = {
     "out": option(Path, "The folder for stores, start and run.", "--out", "-o", default=Path("added")),
     "replay": option(list[str] | None, "Text in the old languages: en=PATH, once for each, or a store."),
-    "replay_share": option(float, "The share of the rows that is replayed.", default=0.5),
+    "replay_share": option(float, "The share of the rows that is replayed.", default=0.8),
     "pieces": option(int, "How many new pieces at most.", default=1000, min=1),
     "units": option(
         Literal["words", "pieces"],
