@@ -116,6 +116,7 @@ def test_a_tokenizer_that_cannot_spell_the_language_is_refused_with_what_helps(m
     [
         (["--lang", "i"], "is no language code"),
         (["--lang", "is", "--replay", "is=IS"], "is in the language that is added"),
+        (["--lang", "is", "--replay", "en=IS"], "is.jsonl, which is named as is too; name each file under one"),
         (["--lang", "is", "--replay", "gone.txt"], "must be CODE=PATH"),
         (["--lang", "is", "--replay-share", "1"], "must be between 0 and 1"),
         (["--lang", "is", "--units", "letters"], "'letters' is not one of 'words', 'pieces'"),

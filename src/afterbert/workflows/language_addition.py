@@ -109,6 +109,12 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
     named = [f"{request.language}={path}" for path in request.texts]
     texts = sources_by_language(named, **request.reading.source_options)
     replayed = _replayed(request)
+    new, old_ones = ({one.split()[0]: path for source in some for path, one in source.digest().items()}
+                     for some in (texts, replayed))  # fmt: skip
+    if both := [path for digest, path in old_ones.items() if digest in new]:
+        raise UserError(
+            f"--replay names {both[0]}, which is named as {request.language} too; name each file under one language"
+        )
     overrides = _gentle(request, old)
     made_of = {**asdict(request), "out": "", "overrides": (), "model": old.digests}
     made_of["texts"] = [source.digest() for source in texts]
