@@ -32,6 +32,10 @@ class Quality:
     kept: float
     """Its share of the uncompressed model's; of an error, the other way round."""
 
+    def keeps(self, least: float) -> bool:
+        """Returns whether it keeps this share, up to rounding."""
+        return self.kept >= least - 1e-9
+
 
 @dataclass(frozen=True)
 class StepRow:

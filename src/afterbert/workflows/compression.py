@@ -348,7 +348,7 @@ def _refusal(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) ->
     """Why the last model is not written, and what it does to each layer; nothing where it is good enough."""
     last = next(row for row in reversed(rows) if row.is_kept).quality
     least = setup.request.at_least
-    if least is None or last is None or last.kept >= least - 1e-9:  # what is kept is a quotient
+    if least is None or last is None or last.keeps(least):
         return ()
     metric = last.metric.replace("_", " ")
     digits = next(n for n in range(1, 9) if f"{last.kept:.{n}%}" != f"{least:.{n}%}")

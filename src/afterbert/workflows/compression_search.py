@@ -55,9 +55,7 @@ def _search(
         rows.append(replace(found[-1], method=" + ".join(written(one) for one in chain)))
         done.append(chain)
     kept = [(number, row.quality) for number, row in enumerate(rows[1:]) if row.is_kept]
-    good = [
-        n for n, one in kept if request.at_least is None or (one is not None and one.kept >= request.at_least - 1e-9)
-    ]
+    good = [n for n, one in kept if request.at_least is None or (one is not None and one.keeps(request.at_least))]
     best = target.best([rows[1 + number] for number in good])
     model = None
     kept_too = "" if request.at_least is None else f" and keeps {request.at_least:.1%} of the quality"

@@ -109,9 +109,8 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
     named = [f"{request.language}={path}" for path in request.texts]
     texts = sources_by_language(named, **request.reading.source_options)
     replayed = _replayed(request)
-    new, old_ones = ({one.split()[0]: path for source in some for path, one in source.digest().items()}
-                     for some in (texts, replayed))  # fmt: skip
-    if both := [path for digest, path in old_ones.items() if digest in new]:
+    new = _by_content(texts)
+    if both := [path for content, path in _by_content(replayed).items() if content in new]:
         raise UserError(
             f"--replay names {both[0]}, which is named as {request.language} too; name each file under one language"
         )
@@ -152,12 +151,17 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
         return Added(request.language, record["start"], record["starts"], sizes, record["before"], after, result)
 
 
+def _by_content(sources: Sequence[Source]) -> dict[str, str]:
+    """A digest of what each file holds, and the file."""
+    return {told.split()[0]: path for source in sources for path, told in source.digest().items()}
+
+
 def _gentle(request: AdditionRequest, old: LoadedModel) -> tuple[tuple[str, str], ...]:
     """The settings, with a share of the recipe's learning rate where none is said. Raises UserError for what is
     mistyped."""
     resolved = resolved_for(PretrainRequest(recipe=request.recipe, overrides=request.overrides), old)
     rate = getattr(resolved.recipe.training.optimizer, "learning_rate", None)
-    if rate is None or any(name.endswith("learning_rate") for name, _ in request.overrides):
+    if rate is None or any(name.endswith(("learning_rate", "training.optimizer")) for name, _ in request.overrides):
         return request.overrides
     return (*request.overrides, ("training.optimizer.learning_rate", f"{rate * _RATE:.2g}"))
 
