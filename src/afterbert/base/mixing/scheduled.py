@@ -20,9 +20,7 @@ class Scheduled(Mixing):
     last: dict[str, float] = field(default_factory=dict)
     """Source -> weight at the end."""
 
-    @property
-    def moves(self) -> bool:
-        return True
+    moves = True
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         check_weights(self.first, sizes)

@@ -26,9 +26,7 @@ _TRIES = 10  # draws of another document before the own one is put up with
 class OfTwoTexts(Pairing):
     """Rows of two texts and three special pieces."""
 
-    @property
-    def num_specials(self) -> int:
-        return 3
+    num_specials = 3
 
 
 @dataclass(frozen=True)

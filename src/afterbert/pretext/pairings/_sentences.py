@@ -95,14 +95,11 @@ class Framed(Pairing):
 
     opens: End
     closes: End
+    goes_on = True
 
     @property
     def num_specials(self) -> int:
         return (self.opens != "none") + (self.closes != "none")
-
-    @property
-    def goes_on(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True)

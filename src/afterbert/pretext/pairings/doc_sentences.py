@@ -22,9 +22,7 @@ class DocSentences(Framed):
     opens: End = "cls"
     closes: End = "sep"
 
-    @property
-    def has_inner_specials(self) -> bool:
-        return False
+    has_inner_specials = False
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         ends = Ends(end_id(self.opens, vocabulary), end_id(self.closes, vocabulary), NONE)

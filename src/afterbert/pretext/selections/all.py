@@ -22,9 +22,7 @@ class All(Selection):
 
     unit: str = "piece"
 
-    @property
-    def is_flat(self) -> bool:
-        return True
+    is_flat = True
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return np.asarray(sizes, dtype=np.int64)

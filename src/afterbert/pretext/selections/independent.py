@@ -12,7 +12,7 @@ import numpy as np
 from afterbert.base.noise import Noise, chance
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.units import units_of
 
@@ -27,13 +27,8 @@ class Independent(Selection):
     unit: str = "piece"
     rate: Rate = 0.15
 
-    @property
-    def promise(self) -> Promise:
-        return "expected"
-
-    @property
-    def is_flat(self) -> bool:
-        return True
+    promise = "expected"
+    is_flat = True
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return self.rate * np.asarray(sizes)

@@ -13,7 +13,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import shuffled
-from afterbert.pretext.selections import Chosen, Promise
+from afterbert.pretext.selections import Chosen
 from afterbert.pretext.selections._queues import served, topped_up
 from afterbert.pretext.selections._spans import Rated, budgets_of
 from afterbert.pretext.units import Units, ordinary_counts, units_of
@@ -29,13 +29,11 @@ class MixedUnits(Rated):
     """The shares of the draws, in any scale. When a kind is used up, the others go on."""
     rate: Rate = 0.15
 
+    promise = "at_most"
+
     def __post_init__(self) -> None:
         if len(self.units) != len(self.shares) or not self.units or min(self.shares) <= 0:
             raise UserError(f"units {self.units} and shares {self.shares} do not match; give each unit a share above 0")
-
-    @property
-    def promise(self) -> Promise:
-        return "at_most"
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         base = units_of(rows, self.units[-1])

@@ -15,7 +15,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Promise
+from afterbert.pretext.selections import Chosen
 from afterbert.pretext.selections._queues import served, topped_up
 from afterbert.pretext.selections._spans import Rated, budgets_of
 from afterbert.pretext.units import units_of
@@ -34,13 +34,11 @@ class Ngrams(Rated):
     weights: tuple[float, ...] = (6, 3, 2)
     """The weights of runs of 1, 2, 3, ... units, in any scale; a run ends early at a special piece."""
 
+    promise = "at_most"
+
     def __post_init__(self) -> None:
         if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
             raise UserError(f"weights {self.weights} draw no n-gram; give one number of 0 or more for each n from 1 up")
-
-    @property
-    def promise(self) -> Promise:
-        return "at_most"
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

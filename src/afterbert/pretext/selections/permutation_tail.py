@@ -41,15 +41,13 @@ class PermutationTail(RatedUnits):
     """The weights of spans of 1, 2, ... units, in any scale; (1,) gives BART's permuted arm, single pieces. The budget
     counts units: exact for pieces, for words so many words."""
 
+    has_rank = True
+
     def __post_init__(self) -> None:
         if not self.weights or min(self.weights) < 0 or self.weights[-1] <= 0:
             raise UserError(
                 f"weights {self.weights} draw no span; give one number of 0 or more for each length from 1 up"
             )
-
-    @property
-    def has_rank(self) -> bool:
-        return True
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return share(1 / self.context, sizes)

@@ -66,6 +66,7 @@ class ByWeight(torch.optim.Optimizer, ABC):
 
     def __init__(self, groups: list[dict], config: Optimizer):
         super().__init__(groups, {"lr": config.learning_rate})
+        self.config: Any = config
 
     @abstractmethod
     def move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:

@@ -35,10 +35,7 @@ class Adafactor(Optimizer):
     """Whether embedding tables decay like other matrices."""
 
     numbers_per_weight: ClassVar[float] = 0  # of a matrix it keeps a row and a column
-
-    @property
-    def is_relative(self) -> bool:
-        return True
+    is_relative = True
 
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         return _Factored(self.groups(module), self)
@@ -47,17 +44,13 @@ class Adafactor(Optimizer):
 class _Factored(ByWeight):
     """State of a matrix [R, C]: `rows` [R, 1] and `columns` [1, C], whole in every process; of a vector: `squares`."""
 
-    def __init__(self, groups: list[dict], config: Adafactor):
-        super().__init__(groups, config)
-        self._config = config
-
     def move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:
         if group["weight_decay"]:
             weight.mul_(1 - group["lr"] * group["weight_decay"])
         weight.sub_(self._update(weight, gradient, group["lr"]))
 
     def _update(self, parameter: Tensor, gradient: Tensor, rate: float) -> Tensor:
-        state, config = self.state[parameter], self._config
+        state, config = self.state[parameter], self.config
         state["step"] = state.get("step", 0) + 1
         new = state["step"] ** config.beta2_decay  # the share of this gradient in the means
         squares = gradient.square()

@@ -24,9 +24,7 @@ class Lamb(AdamKind):
     eps: Positive = 1e-6
     weight_decay: NotNegative = 0.01
 
-    @property
-    def is_relative(self) -> bool:
-        return True
+    is_relative = True
 
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         return _Lamb(self.groups(module), self)
@@ -34,10 +32,6 @@ class Lamb(AdamKind):
 
 class _Lamb(ByWeight):
     """State of a weight: `mean` and `squares`, of its shape and in pieces where it is, and the number of the step."""
-
-    def __init__(self, groups: list[dict], config: Lamb):
-        super().__init__(groups, config)
-        self._config = config
 
     def move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:
         update = self._adapted(weight, gradient)
@@ -50,7 +44,7 @@ class _Lamb(ByWeight):
 
     def _adapted(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         """Adam's step for a learning rate of 1."""
-        state, config = self.state[parameter], self._config
+        state, config = self.state[parameter], self.config
         state["step"] = step = state.get("step", 0) + 1
         if step == 1:
             state["mean"], state["squares"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
