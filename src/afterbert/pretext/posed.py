@@ -1,6 +1,7 @@
 """What a pretext task hands to an objective: the rows shown, who may see whom, and what is asked."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -89,6 +90,14 @@ class Step:
         """Whether every piece stands where it stood."""
         return self.corruption.keeps_places
 
+    @cached_property
+    def stands_at(self) -> np.ndarray:
+        """int64 [T before + 1]: where each piece before stands after; -1 if it is gone, and behind the last."""
+        found = np.full(self.before.num_pieces + 1, -1)
+        found[self.origin] = np.arange(len(self.origin))
+        found[-1] = -1
+        return found
+
 
 @dataclass(frozen=True)
 class Posed:
@@ -114,10 +123,7 @@ class Posed:
         now = positions
         for step in self.steps[number:]:
             if not step.keeps_places:
-                where = np.full(step.before.num_pieces + 1, -1)
-                where[step.origin] = np.arange(len(step.origin))
-                where[-1] = -1
-                now = where[now]
+                now = step.stands_at[now]
         return now
 
     def places_first(self, number: int, positions: np.ndarray) -> np.ndarray:

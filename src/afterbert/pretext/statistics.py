@@ -54,9 +54,7 @@ def actions_of(step: Step) -> dict[str, float]:
     if effect == "insertion":
         return {"preceded": 1.0 if total else 0.0}
     if effect == "order":
-        stands_at = np.empty(step.before.num_pieces, dtype=np.int64)
-        stands_at[step.origin] = np.arange(len(step.origin))
-        moved = _ratio((stands_at[where] != where).sum(), total)
+        moved = _ratio((step.stands_at[where] != where).sum(), total)
         return {"moved": moved, "kept": 1 - moved if total else 0.0}
     is_same = step.after.piece_ids[where] == step.before.piece_ids[where]
     hidden = step.after.planes.get("hidden", np.zeros(step.after.num_pieces, dtype=bool))[where]

@@ -10,7 +10,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Posed, Step
@@ -38,7 +38,7 @@ class Pretext:
         if "permutation" in self.visibility.kinds and not any(edit.selection.has_rank for edit in self.edits):
             raise UserError("visibility permutation needs a selection that draws an order; use permutation_tail")
         for answer in self.answers:
-            answer.check(self.pairing, self.edits, self.visibility)
+            answer.check(Terms(self.pairing, self.edits, self.visibility))
 
     def check(self, vocabulary: Vocabulary, row_length: int) -> None:
         """Raises UserError if this tokenizer lacks a piece that rows planned with `row_length` need. Laws that do not

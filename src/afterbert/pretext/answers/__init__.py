@@ -1,13 +1,21 @@
 """What is asked?"""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Asked, Posed
 from afterbert.pretext.sight import Sight
+
+
+class Terms(NamedTuple):
+    """The task that a question is a part of: how rows are cut, what is done to them, who sees whom."""
+
+    pairing: Pairing
+    edits: tuple[Edit, ...]
+    sight: Sight
 
 
 class Answer(ABC):
@@ -19,7 +27,7 @@ class Answer(ABC):
     cure: ClassVar[str] = "take other texts, longer rows or another task"
 
     @abstractmethod
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+    def check(self, terms: Terms) -> None:
         """Raises UserError if these leave nothing to ask, or show what is asked."""
 
     def target_length(self, row_length: int, extents: Extents) -> int | None:

@@ -1,14 +1,16 @@
 """What answers share: which edits hide or remove text, and target texts put together."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.corruptions import Corruption
-from afterbert.pretext.edits import Edit
 from afterbert.pretext.posed import Posed, Step, WrittenText
 
 
@@ -22,18 +24,22 @@ def is_marking(corruption: Corruption) -> bool:
     return corruption.effect == "removal" and corruption.shows_gaps
 
 
-def the_edit(edits: tuple[Edit, ...], wanted: type[Corruption], answer: str, name: str) -> None:
-    """Raises UserError unless exactly one edit has this corruption and all after it leave every piece in its place."""
-    found = [number for number, edit in enumerate(edits) if isinstance(edit.corruption, wanted)]
-    if len(found) != 1:
-        raise UserError(f"answer {answer} needs exactly one edit with corruption {name}, found {len(found)}")
-    if not all(edit.corruption.keeps_places for edit in edits[found[0] + 1 :]):
-        raise UserError(f"answer {answer} needs edits after {name} that move no piece; put {name} last")
+class AboutOneEdit(Answer):
+    """A question about the only edit that has this kind of corruption; all after it leave every piece in its place."""
 
+    corruption: ClassVar[type[Corruption]]
 
-def the_step(posed: Posed, wanted: type[Corruption]) -> Step:
-    """Returns the step with this corruption."""
-    return next(step for step in posed.steps if isinstance(step.corruption, wanted))
+    def check(self, terms: Terms) -> None:
+        answer, name, edits = name_of(self), name_of(self.corruption), terms.edits
+        found = [number for number, edit in enumerate(edits) if isinstance(edit.corruption, self.corruption)]
+        if len(found) != 1:
+            raise UserError(f"answer {answer} needs exactly one edit with corruption {name}, found {len(found)}")
+        if not all(edit.corruption.keeps_places for edit in edits[found[0] + 1 :]):
+            raise UserError(f"answer {answer} needs edits after {name} that move no piece; put {name} last")
+
+    def step(self, posed: Posed) -> Step:
+        """Returns that edit as it happened."""
+        return next(step for step in posed.steps if isinstance(step.corruption, self.corruption))
 
 
 def end_id(vocabulary: Vocabulary) -> int:

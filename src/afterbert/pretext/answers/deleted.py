@@ -9,25 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.answers._text import the_edit, the_step
+from afterbert.pretext.answers._text import AboutOneEdit
 from afterbert.pretext.corruptions.delete import Delete
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Places, Posed
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
-class Deleted(Answer):
+class Deleted(AboutOneEdit):
     """Asked at every piece, so at every gap (the last before the closing special piece), but not at a special piece
     that opens its row."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        the_edit(edits, Delete, "deleted", "delete")
+    corruption = Delete
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:
-        step, rows = the_step(posed, Delete), posed.shown
+        step, rows = self.step(posed), posed.shown
         before = np.concatenate([[-1], step.origin[:-1]])
         opens = np.zeros(rows.num_pieces, dtype=bool)
         opens[rows.row_starts[:-1][rows.lengths > 0]] = True

@@ -10,20 +10,18 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.answers._text import end_id, hides_text, kept_places, written
-from afterbert.pretext.edits import Edit, Extents
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.edits import Extents
 from afterbert.pretext.posed import Posed, WrittenText
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
 class Dropped(Answer):
     """Closed by the end piece: eos, or sep where there is none."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if not any(hides_text(edit.corruption) for edit in edits):
+    def check(self, terms: Terms) -> None:
+        if not any(hides_text(edit.corruption) for edit in terms.edits):
             raise UserError("answer dropped needs a corruption that takes pieces away; use delete, or mask")
 
     def target_length(self, row_length: int, extents: Extents) -> int:

@@ -11,11 +11,8 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.posed import AskedInPlace, Posed
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -27,13 +24,13 @@ class InPlace(Answer):
         "choose a unit that the texts have (phrase|word takes words where there is no phrase), or a higher rate"
     )
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        asked = [edit for edit in edits if edit.corruption.keeps_places]
+    def check(self, terms: Terms) -> None:
+        asked = [edit for edit in terms.edits if edit.corruption.keeps_places]
         if not asked:
             raise UserError(
                 "answer in_place needs a corruption that leaves the chosen places standing; use mask, or another answer"
             )
-        if sight.kinds != ("permutation",) and not all(edit.corruption.hides for edit in asked):
+        if terms.sight.kinds != ("permutation",) and not all(edit.corruption.hides for edit in asked):
             raise UserError(
                 "answer in_place asks for pieces that the model can read where they stand; "
                 "use corruption mask, or visibility permutation"

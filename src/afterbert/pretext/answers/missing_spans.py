@@ -13,12 +13,10 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.answers._text import end_id, is_marking, kept_places, written
-from afterbert.pretext.edits import Edit, Extents
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.edits import Extents
 from afterbert.pretext.posed import Posed, WrittenText
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class MissingSpans(Answer):
     """What ends the target: the end piece (eos, or sep if there is none), a `sentinel` (the first that the row has not
     used; the last one if it has used all), or `both`, the sentinel first."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if sum(is_marking(edit.corruption) for edit in edits) != 1:
+    def check(self, terms: Terms) -> None:
+        if sum(is_marking(edit.corruption) for edit in terms.edits) != 1:
             raise UserError(
                 "answer missing_spans needs exactly one edit that leaves a mark for each span; "
                 "use sentinels, or one_mask_per_span"

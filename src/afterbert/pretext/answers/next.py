@@ -10,11 +10,8 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.posed import AskedInPlace, Posed
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -24,11 +21,12 @@ class Next(Answer):
 
     ends: bool = True
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if not edits or not all(edit.corruption.keeps_places for edit in edits):
+    def check(self, terms: Terms) -> None:
+        if not terms.edits or not all(edit.corruption.keeps_places for edit in terms.edits):
             raise UserError("answer next needs a selection and a corruption that moves no piece; use all and keep")
-        if not set(sight.kinds) <= {"causal", "prefix"}:
-            raise UserError(f"answer next can be seen under visibility {', '.join(sight.kinds)}; use causal or prefix")
+        kinds = terms.sight.kinds
+        if not set(kinds) <= {"causal", "prefix"}:
+            raise UserError(f"answer next can be seen under visibility {', '.join(kinds)}; use causal or prefix")
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> AskedInPlace:
         rows = posed.shown

@@ -10,11 +10,8 @@ from typing import ClassVar
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.posed import Posed, RowLabels
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,11 @@ class PairLabel(Answer):
         "needs none (recipe bert-mlm)"
     )
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if pairing.question is None:
+    def check(self, terms: Terms) -> None:
+        if terms.pairing.question is None:
             raise UserError(
-                f"answer pair_label needs a pairing of two texts with a question; {name_of(pairing)} has none; use "
-                "segment_pair_nsp, sentence_pair_nsp or sop, or drop the answer"
+                f"answer pair_label needs a pairing of two texts with a question; {name_of(terms.pairing)} has none; "
+                "use segment_pair_nsp, sentence_pair_nsp or sop, or drop the answer"
             )
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> RowLabels:

@@ -11,24 +11,22 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.corruptions.mask import Mask
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Places, Posed
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
 class Replaced(Answer):
     """Asked at every piece that is not special."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if not any(edit.corruption.hides for edit in edits) or not all(e.corruption.keeps_places for e in edits):
+    def check(self, terms: Terms) -> None:
+        found = [edit.corruption for edit in terms.edits]
+        if not any(one.hides for one in found) or not all(one.keeps_places for one in found):
             raise UserError(
                 "answer replaced needs corruptions that put other pieces in the same places; use replace, or shuffle"
             )
-        if any(isinstance(edit.corruption, Mask) and edit.corruption.masked > 0 for edit in edits):
+        if any(isinstance(one, Mask) and one.masked > 0 for one in found):
             raise UserError("answer replaced is given away by [MASK]; use replace, or mask with masked: 0")
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:

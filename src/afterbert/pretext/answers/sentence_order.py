@@ -10,18 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.answers._text import the_edit, the_step
+from afterbert.pretext.answers._text import AboutOneEdit
 from afterbert.pretext.corruptions.permute_sentences import PermuteSentences
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Pointers, Posed
-from afterbert.pretext.sight import Sight
 from afterbert.pretext.units import sentences_of, stretches_of
 
 
 @dataclass(frozen=True)
-class SentenceOrder(Answer):
+class SentenceOrder(AboutOneEdit):
     """Asked wherever a document shows two sentences or more; only starts of sentences are candidates."""
 
     cure: ClassVar[str] = (
@@ -29,15 +25,12 @@ class SentenceOrder(Answer):
         "--documents paragraphs or file)"
     )
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        the_edit(edits, PermuteSentences, "sentence_order", "permute_sentences")
+    corruption = PermuteSentences
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Pointers:
-        step = the_step(posed, PermuteSentences)
+        step = self.step(posed)
         sentences, stretches = sentences_of(step.before), stretches_of(step.before)
-        stands_at = np.empty(step.before.num_pieces, dtype=np.int64)
-        stands_at[step.origin] = np.arange(len(step.origin))
-        starts = stands_at[sentences.starts]
+        starts = step.stands_at[sentences.starts]
         stretch = np.searchsorted(stretches.starts, sentences.starts, side="right")
         has_next = np.append(stretch[1:] == stretch[:-1], False)[: len(starts)]
         targets = np.where(has_next, np.append(starts[1:], 0)[: len(starts)], starts)

@@ -6,30 +6,21 @@ article's "move everything from a random token to the front, predict the true st
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.answers._text import the_edit, the_step
+from afterbert.pretext.answers._text import AboutOneEdit
 from afterbert.pretext.corruptions.rotate import Rotate
-from afterbert.pretext.edits import Edit
-from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Pointers, Posed
-from afterbert.pretext.sight import Sight
 from afterbert.pretext.units import stretches_of
 
 
 @dataclass(frozen=True)
-class TrueStart(Answer):
+class TrueStart(AboutOneEdit):
     """Asked for every document of two pieces or more; every piece that is not special is a candidate."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        the_edit(edits, Rotate, "true_start", "rotate")
+    corruption = Rotate
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Pointers:
-        step = the_step(posed, Rotate)
+        step = self.step(posed)
         stretches = stretches_of(step.before)
-        stands_at = np.empty(step.before.num_pieces, dtype=np.int64)
-        stands_at[step.origin] = np.arange(len(step.origin))
         asked = stretches.starts[stretches.lengths > 1]
-        return Pointers("true_start", asked, stands_at[asked], ~posed.shown.planes["special"])
+        return Pointers("true_start", asked, step.stands_at[asked], ~posed.shown.planes["special"])

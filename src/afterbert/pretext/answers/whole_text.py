@@ -7,19 +7,17 @@ from dataclasses import dataclass
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.answers import Answer
-from afterbert.pretext.edits import Edit, Extents
-from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.answers import Answer, Terms
+from afterbert.pretext.edits import Extents
 from afterbert.pretext.posed import Posed, WrittenText
-from afterbert.pretext.sight import Sight
 
 
 @dataclass(frozen=True)
 class WholeText(Answer):
     """The target is the row with its special pieces, as the pairing made it."""
 
-    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if all(edit.corruption.effect == "nothing" for edit in edits):
+    def check(self, terms: Terms) -> None:
+        if all(edit.corruption.effect == "nothing" for edit in terms.edits):
             raise UserError(
                 "answer whole_text asks for a text that is shown as it is; add a corruption, or ask for next"
             )
