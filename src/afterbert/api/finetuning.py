@@ -69,6 +69,7 @@ def finetune(
     kind: str | None = None,
     columns: Mapping[str, str | int] | None = None,
     transfer: str | Path | None = None,
+    switch: str | Path | Sequence[str | Path] = (),
     epochs: float | None = None,
     budget: str | None = None,
     seeds: int | None = None,
@@ -84,6 +85,7 @@ def finetune(
     - tasks: labelled files or folders, as `PATH` or `NAME:PATH`; several are learned together.
     - kind, columns: corrections of a wrong guess; `{"text": "review", "label": 3}` says which column is what.
     - transfer: a folder of test sets beside the task's own, in other languages.
+    - switch: lists of words and translations; training rows stand there again with them.
     - epochs, or budget ("5min", "500steps"): how long to train; three epochs when neither is given.
     - seeds, seed: how many runs, for mean and spread, and the seed of the first.
     - recipe: a paper's settings, `mt-dnn` or `t5`, or a YAML file. overrides: any other setting.
@@ -101,6 +103,7 @@ def finetune(
         kind=kind,
         columns=written,
         transfer=None if transfer is None else Path(transfer),
+        switch=paths_of(switch),
         epochs=epochs,
         recipe=recipe,
         from_scratch=from_scratch,

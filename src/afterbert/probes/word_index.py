@@ -21,7 +21,8 @@ _K1, _B = 1.2, 0.75
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 # Letters, digits and the marks that belong to them: Hindi vowel signs are no letters to `\w`.
 _WORD = re.compile(rf"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])[\w\u0300-\u036f\u0900-\u0dff'’])+")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+#: A stretch of text in a script that writes no spaces.
+UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -42,7 +43,7 @@ def word_places(text: str) -> list[tuple[str, int, int]]:
     found = []
     for match in _WORD.finditer(text):
         word, begin, end = match[0].lower(), match.start(), match.end()
-        if _IS_UNSPACED.match(word) and len(word) > 1:
+        if UNSPACED_RUN.match(word) and len(word) > 1:
             found += [(word[at : at + 2], begin + at, begin + at + 2) for at in range(len(word) - 1)]
         else:
             found.append((word, begin, end))

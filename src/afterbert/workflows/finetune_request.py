@@ -24,9 +24,11 @@ from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.downstream.reading.source import further_sets
+from afterbert.downstream.reading.switched_rows import SwitchedRows
 from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
+from afterbert.text.word_pairs import Dictionary
 from afterbert.training.devices import default_device
 from afterbert.training.observers import Observer
 from afterbert.workflows import many_tasks
@@ -48,6 +50,10 @@ class FinetuneRequest(DataOptions):
     """Whether `out` may hold what fine-tuning did not make."""
     transfer: Path | None = None
     """A folder of further test sets, in other languages say, each called after its file."""
+    switch: tuple[str, ...] = ()
+    """Files of words with their translations, with which training rows stand there again."""
+    switch_rate: float | None = None
+    """The share of the words in such a file that are replaced; None: 0.9."""
     drop_leaked: bool = False
     """Whether training rows that another split holds are left out."""
     epochs: float | None = None
@@ -217,6 +223,8 @@ def _check_heeded(request: FinetuneRequest) -> None:
     strategies = [word.replace("-", "_") for word in request.strategies]
     if request.groups and not any("leave_one_out" in word or word == "all" for word in strategies):
         raise UserError("--group has an effect with --strategy leave_one_out alone; leave it out, or name that")
+    if request.switch_rate is not None and not request.switch:
+        raise UserError("--switch-rate has an effect with --switch alone; leave it out, or name a word list")
     if request.unlabelled_recipe is not None and not request.unlabelled:
         raise UserError("--unlabelled-recipe says what --unlabelled texts ask, but none are named; name some")
 
@@ -230,7 +238,28 @@ def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskDa
     source = asked.find(spec)
     observer.on_line(source.why)
     data = read(source)
-    return data.without_leaks() if request.drop_leaked else data
+    data = data.without_leaks() if request.drop_leaked else data
+    return _switched(request, data, observer) if request.switch else data
+
+
+def _switched(request: FinetuneRequest, data: TaskData, observer: WorkObserver) -> TaskData:
+    """The data whose training rows stand there again with words of each file. Raises UserError for one without any."""
+    rate = request.switch_rate if request.switch_rate is not None else SwitchedRows.rate
+    if not 0 < rate <= 1:
+        raise UserError(f"--switch-rate {rate:g}: is a share of the words; write a number above 0 and up to 1")
+    rows = data.readable("train") if "train" in data.splits else ()
+    dictionaries: dict[str, Dictionary] = {}
+    for path in request.switch:
+        made = SwitchedRows({path: Dictionary.read(path)}, rate)
+        made.check(data.name, data.task)
+        copies = made.of(rows, data.task)
+        if not copies:
+            raise UserError(
+                f"{path}: none of its words is in the training rows of {data.name}; its first column must be"
+            )
+        observer.on_line(f"{data.name}: {len(copies):,} of {len(rows):,} training rows again in words of {path}")
+        dictionaries |= made.dictionaries
+    return replace(data, switched=SwitchedRows(dictionaries, rate))
 
 
 def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver) -> None:

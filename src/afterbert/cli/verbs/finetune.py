@@ -70,6 +70,15 @@ _REQUEST = of_data(panel=_DATA) | {
     "transfer": option(
         Path | None, "A folder of test sets in other languages, beside the task's own.", "--transfer", panel=_DATA
     ),
+    "switch": option(
+        list[str] | None,
+        "A list of words and translations (mine-translations makes one): training rows stand there again with them.",
+        "--switch",
+        panel=_DATA,
+    ),
+    "switch_rate": option(
+        float | None, "The share of the words in a --switch list that are replaced; 0.9 when not given.", panel=_DATA
+    ),
     "drop_leaked": option(
         bool, "Leave out training rows that other splits hold.", "--drop-leaked", default=False, panel=_DATA
     ),
@@ -135,6 +144,8 @@ def finetune(
     `afterbert finetune -m MODEL -t sst2:data/sst2 -t qnli:data/qnli --recipe mt-dnn --strategy supervised`
 
     `afterbert finetune -m MODEL -t reading:data/squad2_part --transfer data/xquad`
+
+    `afterbert finetune -m MODEL -t tags:data/ud_pos --switch words.en-de.tsv --switch words.en-is.tsv`
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """

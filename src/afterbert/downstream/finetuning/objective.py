@@ -74,7 +74,7 @@ class TaskObjective(Objective):
         prepared = {
             data.name: {
                 split: told_language(
-                    heads[data.name].prepare(data.task, data.readable(split), formatter), model, data.language_of(split)
+                    heads[data.name].prepare(data.task, data.asked(split), formatter), model, data.language_of(split)
                 )
                 for split in data.splits
                 if data.readable(split)

@@ -17,6 +17,7 @@ from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.reading import columns as columns_of
 from afterbert.downstream.reading.source import TaskSource, languages_told, splits_within
+from afterbert.downstream.reading.switched_rows import SwitchedRows
 from afterbert.downstream.tasks import Task, labels_of
 
 
@@ -35,6 +36,8 @@ class TaskData:
     """Part -> column of the first file read, which is the training file where there is one."""
     languages: Mapping[str, str] = field(default_factory=dict)
     """Split -> the language that its file's name tells."""
+    switched: SwitchedRows | None = None
+    """Words of other languages in which training rows stand again."""
 
     def language_of(self, split: str) -> str | None:
         """Returns the language of a split, or that of the training rows when the split names none."""
@@ -53,6 +56,11 @@ class TaskData:
         """Returns the rows of a split that have text; in the training split, those that have a label too."""
         fits = self.task.is_usable if split == "train" else self.task.has_text
         return tuple(example for example in self.splits[split] if fits(example))
+
+    def asked(self, split: str) -> tuple[Example, ...]:
+        """Returns the `readable` rows of a split, and after those to learn from their copies in other words."""
+        rows = self.readable(split)
+        return rows if self.switched is None or split != "train" else (*rows, *self.switched.of(rows, self.task))
 
     def said_rows(self, split: str) -> str:
         """Returns in words how many rows a split has, and how many can be learned or scored, if not all."""

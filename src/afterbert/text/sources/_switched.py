@@ -4,21 +4,15 @@ Source: Conneau et al. 2020 (1911.01464), Section 3.2, "extra anchors": a word o
 translation in 30% of cases, and at most 15% of the words of a batch are. Deviation: at most 15% of a document's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
-import numpy as np
-import xxhash
-
-from afterbert.base.noise import Noise
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.pieces.characters import words
 from afterbert.text.sources import Source, SourcePart
-from afterbert.text.word_pairs import read_dictionary
+from afterbert.text.word_pairs import Dictionary
 
 
 def switched_in(language: str) -> str:
@@ -42,11 +36,8 @@ class Switched(Source):
     """The largest share of all words that is replaced."""
 
     @cached_property
-    def _translations(self) -> Mapping[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for word, other in read_dictionary(Path(self.words)):
-            found.setdefault(word, []).append(other)
-        return found
+    def _dictionary(self) -> Dictionary:
+        return Dictionary.read(self.words)
 
     def digest(self) -> dict[str, str]:
         own = f"{self.language} switched by {streams.digest_of(self.words)} {self.rate} {self.most}"
@@ -65,14 +56,4 @@ class Switched(Source):
 
     def switched(self, text: str) -> str:
         """Returns the text with some of its words replaced; the same text always comes out the same."""
-        found = list(words().finditer(text))
-        noise, key = Noise(0, "switched"), np.array([xxhash.xxh3_64_intdigest(text.encode())], dtype=np.uint64)
-        chance, choice = (noise.of(name).uniform(key, np.arange(len(found))) for name in ("which", "what"))
-        listed = [i for i, word in enumerate(found) if chance[i] < self.rate and word[0].lower() in self._translations]
-        made, end = "", 0
-        for i in sorted(sorted(listed, key=chance.__getitem__)[: int(self.most * len(found))]):
-            others = self._translations[found[i][0].lower()]
-            other = others[int(choice[i] * len(others))]
-            made += text[end : found[i].start()] + (other.capitalize() if found[i][0].istitle() else other)
-            end = found[i].end()
-        return made + text[end:]
+        return self._dictionary.switched(text, rate=self.rate, most=self.most)
