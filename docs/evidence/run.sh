@@ -90,7 +90,7 @@ if [ -n "$DATA" ]; then
 	study smoothing --text "$MADE/languages"
 	study tlm --text "$MADE/translations" --parallel "$MADE/unseen.en-de.tsv"
 	study zero-shot-languages --text "$MADE/languages" --task "tags:$MADE/tags"
-	study shared-parts --text "$MADE/en-de" --task "tags:$MADE/tags-de"
+	study shared-parts --text "$MADE/translations" --parallel "$MADE/unseen.en-de.tsv" --task "tags:$MADE/tags-de"
 	study anchors --text plain="$MADE/en-de" --text anchored="$MADE/anchored" --task "tags:$MADE/tags-de"
 	study pretraining-or-none --text "$TEXT" --task "trec500:$MADE/trec500"
 	for name in compression-ladder ensemble; do

@@ -7,19 +7,28 @@ from pathlib import Path
 import pytest
 import torch
 
+from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.example import Example
+from afterbert.downstream.finetuning.bench import Bench, fingerprint
 from afterbert.downstream.finetuning.runs import finetune
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import find_task
 from afterbert.downstream.reading.source import further_sets, languages_told
+from afterbert.downstream.reading.switched_rows import SwitchedRows
+from afterbert.downstream.tasks.question_answering import QuestionAnswering
+from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.downstream.tasks.text_to_text import TextToText
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.sharing.by_language import ShareByLanguage
 from afterbert.nn.stack import Stack
 from afterbert.report.task_report import transfer_grids, write_task_report
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from afterbert.text.word_pairs import Dictionary
+from afterbert.workflows.finetune_request import FinetuneRequest, read_task, set_up
+from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.prediction import answerer_of
 
 GOOD = {"en": ["good", "warm", "fine"], "de": ["gut", "lieb", "fein"], "is": ["góð", "hlýr", "fínn"]}
@@ -113,3 +122,57 @@ def test_a_model_told_languages_answers_rows_of_the_language_that_is_said(tmp_pa
     assert shares["de"] != shares["en"] and shares[None] == shares["de"]
     with pytest.raises(UserError, match="--language dee: the model .* does not know it; did you mean 'de'"):
         answerer_of(folder, language="dee")
+
+
+def test_rows_stand_there_again_in_the_words_of_a_list(tmp_path):
+    task, _ = write(tmp_path)
+    words = {code: tmp_path / f"Wörter en-{code}.tsv" for code in ("de", "is")}
+    for code, path in words.items():
+        path.write_text("".join(f"{a}\t{b}\n" for kind in (GOOD, BAD) for a, b in zip(kind["en"], kind[code])), "utf-8")
+
+    def asked(**given):
+        return FinetuneRequest("none", (f"mood:{task}",), **given)
+
+    plain = read_task(asked(), f"mood:{task}", WorkObserver())
+    data = read_task(asked(switch=tuple(map(str, words.values())), switch_rate=1.0), f"mood:{task}", WorkObserver())
+    assert data.asked("dev") == plain.readable("dev") and data.baseline("test") == plain.baseline("test")
+    own = plain.readable("train")
+    assert data.asked("train")[: len(own)] == own
+    for code, start in (("de", len(own)), ("is", 2 * len(own))):
+        told = dict(zip((*GOOD["en"], *BAD["en"]), (*GOOD[code], *BAD[code])))
+        for row, copy in zip(own, data.asked("train")[start:], strict=False):
+            assert copy.texts == (" ".join(told[word] for word in row.texts[0].split()),) and copy.label == row.label
+    assert len(data.asked("train")) == 3 * len(own)
+    assert len({fingerprint([one]) for one in (plain, data, replace(data, switched=None))}) == 2
+    held = data.with_dev().asked("train")  # what is held out does not come back as a copy
+    assert len(held) == 3 * len(data.with_dev().readable("train"))
+
+    torch.manual_seed(0)
+    settings = FineTuning(length=16, budget=Budget.parse("12epochs")).with_learning_rate(5e-3)
+    figures = []
+    for number, one in enumerate((plain, data)):
+        (result,) = finetune(model(), [one], tmp_path / f"out{number}", settings, device="cpu").results
+        figures.append({split: result.splits[split].metrics["accuracy"].mean for split in ("de-test", "test")})
+    assert figures[1]["de-test"] > 0.9 > figures[0]["de-test"] and figures[1]["test"] > 0.9
+
+
+def test_tags_stay_with_their_words_and_answers_within_the_text_refuse_other_words(tmp_path):
+    tags = Tagging(labels=("A", "N"), scheme="none")
+    rows = [Example("1", ("The", "Mill", "turns"), ("A", "N", "N"))]
+    copies = SwitchedRows({"a.tsv": Dictionary({"mill": ["die Mühle"], "the": ["der"]})}, 1.0).of(rows, tags)
+    assert [(one.texts, one.label) for one in copies] == [(("Der", "Die mühle", "turns"), ("A", "N", "N"))]
+    assert SwitchedRows({"a.tsv": Dictionary({"sea": ["Meer"]})}).of(rows, tags) == ()
+    for kind in (QuestionAnswering(), TextToText()):
+        with pytest.raises(UserError, match="leave --switch out"):
+            SwitchedRows({}).check("reading", kind)
+    task, _ = write(tmp_path)
+    (tmp_path / "fremd.tsv").write_text("sea\tMeer\n")
+    for given, said in (
+        ({"switch": (str(tmp_path / "fremd.tsv"),)}, "none of its words"),
+        ({"switch": (str(tmp_path / "fehlt.tsv"),)}, "fehlt.tsv"),
+        ({"switch": (str(tmp_path / "fremd.tsv"),), "switch_rate": 1.5}, "--switch-rate 1.5"),
+    ):
+        with pytest.raises(UserError, match=said):
+            read_task(FinetuneRequest("none", (f"mood:{task}",), **given), f"mood:{task}", WorkObserver())
+    with pytest.raises(UserError, match="--switch alone"):
+        set_up(FinetuneRequest("none", (f"mood:{task}",), switch_rate=0.5))

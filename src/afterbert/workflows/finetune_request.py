@@ -117,7 +117,7 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
     observer = observer or WorkObserver()
     settings = settings_of(request)
     _check_heeded(request)
-    tasks = [_read(request, spec, observer) for spec in request.tasks]
+    tasks = [read_task(request, spec, observer) for spec in request.tasks]
     model = load_model_or_checkpoint(request.model)
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings, observer)
@@ -229,7 +229,8 @@ def _check_heeded(request: FinetuneRequest) -> None:
         raise UserError("--unlabelled-recipe says what --unlabelled texts ask, but none are named; name some")
 
 
-def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
+def read_task(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
+    """Reads the rows of one task as the request has it, and tells how they were read. Raises UserError."""
     if (request.splits or request.transfer) and len(request.tasks) > 1:
         said = "--split" if request.splits else "--transfer"
         raise UserError(f"{said} names files of one task, but several are given; name their files in task files")
