@@ -36,11 +36,16 @@ test -d "$MADE/phrases" || afterbert prepare "$TEXT" --phrases "$MADE/phrases.ts
 study phrases --text "$MADE/phrases"
 
 if [ -n "$DATA" ]; then
-	mkdir -p "$MADE/trec500" "$MADE/sst2"
+	mkdir -p "$MADE/trec500" "$MADE/sst2" "$MADE/trec2000" "$MADE/sst2-2000"
 	# The same masks in each epoch differ from new ones only where a text is read several times.
 	head -n 1200 "$DATA/pretrain_en/wikitext2.valid.txt" >"$MADE/short.txt"
 	head -n 500 "$DATA/tasks/trec/train.txt" >"$MADE/trec500/train.txt"
 	cp "$DATA/tasks/trec/test.txt" "$MADE/trec500/"
+	# Each strategy trains on all rows several times over.
+	head -n 2000 "$DATA/tasks/trec/train.txt" >"$MADE/trec2000/train.txt"
+	cp "$DATA/tasks/trec/test.txt" "$MADE/trec2000/"
+	head -n 2000 "$DATA/tasks/sst2/train.tsv" >"$MADE/sst2-2000/train.tsv"
+	cp "$DATA/tasks/sst2/dev.tsv" "$DATA/tasks/sst2/test.tsv" "$MADE/sst2-2000/"
 	cp "$DATA/tasks/sst2/"*.tsv "$MADE/sst2/"
 	{
 		echo 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}'
@@ -98,7 +103,7 @@ if [ -n "$DATA" ]; then
 	done
 	study cues --text "$TEXT" --task "sst2:$MADE/sst2/sst2.yaml"
 	study task-sharing --text "$TEXT" --task "sst2:$DATA/tasks/sst2" --task "trec:$DATA/tasks/trec"
-	study t5-strategies --text "$TEXT" --task "trec:$DATA/tasks/trec" --task "sst2:$DATA/tasks/sst2"
+	study t5-strategies --text "$TEXT" --task "trec:$MADE/trec2000" --task "sst2:$MADE/sst2-2000"
 	study mixing-laws --text "$TEXT" --task "trec500:$MADE/trec500" --task "sst2:$DATA/tasks/sst2"
 else
 	echo "without DATA: static-dynamic, mirrored-language and what needs labelled rows are left out"

@@ -259,6 +259,7 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         ({"methods": ("heads:0.9",)}, "leaves a layer without any"),
         ({"methods": ("shared:1", "heads:0.3")}, "share their weights; put it first"),
         ({"methods": ("shared:3",)}, "do not divide into 3 groups"),
+        ({"methods": ("heads:0.3", "distil:attention=1")}, "a method before it takes heads away"),
         ({"methods": ("heads:0.3",), "task": None}, "needs the loss of a task"),
         ({"at_least": 0.98, "task": None}, "--at-least needs rows"),
         ({"at_least": 98.0}, "write a share from 1% to 100%"),

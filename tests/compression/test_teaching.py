@@ -165,6 +165,7 @@ def test_copies_are_learned_from_the_teacher_alone(kind: str, tmp_path: Path) ->
         ("distil:augment=2,hard=0.5", "regression", "have no label, which hard needs"),
         ("distil:augment_by=x", "regression", "has no effect without augment"),
         ("gradual:penalty=1", "regression", "has no effect without by=soft_movement"),
+        ("retrain:epochs=3,steps=2", "regression", "epochs=3 and steps=2 say two lengths"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(said: str, kind: str, reason: str, model: Subject) -> None:
@@ -175,4 +176,4 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(said: str, kind: str, 
 
 def test_the_control_reads_as_many_rows() -> None:
     assert parse("distil:epochs=1,augment=3").control() == parse("retrain:epochs=4")
-    assert parse("distil:steps=7,augment=3").control() == parse("retrain:epochs=4,steps=7")
+    assert parse("distil:steps=7,augment=3").control() == parse("retrain:steps=7")

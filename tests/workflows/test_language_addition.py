@@ -83,6 +83,10 @@ def test_a_language_is_added_and_a_kill_costs_nothing(made, tmp_path, monkeypatc
     assert (broken.before, broken.after) == (whole.before, whole.after)
     with pytest.raises(UserError, match="holds another addition"):
         add_language(_request(made, tmp_path / "broken", pieces=20))
+    # the same name, and other texts behind it
+    monkeypatch.setattr(language_addition, "open_store", lambda path: SimpleNamespace(fingerprint="another"))
+    with pytest.raises(UserError, match="holds another addition"):
+        add_language(_request(made, tmp_path / "broken"))
 
 
 def test_stores_called_alike_are_written_out_apart(tmp_path, monkeypatch):

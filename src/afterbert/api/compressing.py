@@ -45,6 +45,8 @@ def compress(
     *,
     out: str | Path,
     task: str | Path | None = None,
+    answered_as: str | None = None,
+    split: str | None = None,
     at_least: float | None = None,
     target: str | None = None,
     minutes: float | None = None,
@@ -59,6 +61,8 @@ def compress(
     - model: a run that `pretrain` or `finetune` returned, a run or model folder, or a hub name.
     - methods: written as `"layers:keep=4"`; several are applied in their order.
     - task: labelled rows that judge it, as `PATH` or `NAME:PATH`; methods learn from their training rows.
+    - answered_as: which of the model's tasks these are, if it answers several. split: the rows that judge; dev, else
+      test.
     - at_least: the share of its quality (0.98) below which nothing is written.
     - target: in place of methods, the goal of a ladder of combinations: "4x faster", "10MB", "-1 point". minutes:
       the time after which no further combination is begun.
@@ -73,6 +77,8 @@ def compress(
         methods=(methods,) if isinstance(methods, str) else tuple(methods),
         out=Path(out),
         task=None if task is None else str(task),
+        answered_as=answered_as,
+        split=split,
         columns=columns_said,
         at_least=at_least,
         target=target,

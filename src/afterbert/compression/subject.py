@@ -42,6 +42,8 @@ class Form:
     """How many tasks it answers."""
     has_training_rows: bool = True
     """Whether some of the rows may be learned from."""
+    lost_heads: bool = False
+    """Whether some of its attention heads are gone."""
     first: Subject | None = field(default=None, repr=False, compare=False)
     """What it was before all methods, where that is known."""
 

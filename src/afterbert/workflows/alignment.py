@@ -231,8 +231,10 @@ def _check(sides: tuple[LoadedModel, LoadedModel], languages: tuple[str, str] | 
     for model, code in zip(sides, languages or ("", "")):
         known = model.architecture.languages
         if known and code not in known:
-            said = f"does not know the language '{code}'" if code else "must be told the language of its texts"
-            raise UserError(f"{model.name} {said}; say --languages {did_you_mean(code, list(known))}")
+            if code:
+                raise UserError(f"{model.name} does not know the language '{code}'; {did_you_mean(code, list(known))}")
+            two = ",".join(known[:2])
+            raise UserError(f"{model.name} must be told the languages of its texts; name both, as in --languages {two}")
 
 
 def _frozen(model: LoadedModel, language: int | None) -> FrozenModel:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from afterbert.base.budget import Budget
+from afterbert.base.errors import UserError
 from afterbert.base.plugins import find, name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
@@ -29,6 +30,10 @@ class TrainingMethod(Method):
     batch_size: Annotated[int, Field(gt=0)] = 32
     steps: Annotated[int, Field(gt=0)] | None = None
     """In place of epochs."""
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.epochs != TrainingMethod.epochs:
+            raise UserError(f"epochs={self.epochs:g} and steps={self.steps} say two lengths; keep one")
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         """Returns the objective to train, around the task with its labels. Raises UserError if the model does not

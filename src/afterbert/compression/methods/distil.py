@@ -72,6 +72,7 @@ class Distil(TrainingMethod):
     one piece; left out: they are those near in the original's table of pieces."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.losses()
         if self.augment and self.hard:
             raise UserError("rows that augment makes have no label, which hard needs; leave one of the two out")
@@ -84,6 +85,11 @@ class Distil(TrainingMethod):
 
     def check(self, form: Form) -> Form:
         form = super().check(form)
+        if form.lost_heads and (self.attention or self.relations):
+            raise UserError(
+                "distil: attention and relations are compared head by head, and a method before it takes heads away; "
+                "leave one of the two out"
+            )
         if self.augment and form.task not in _AUGMENTED:
             raise UserError(f"augment makes rows for {', '.join(_AUGMENTED)}, not for {form.task}; leave it out")
         for name in filter(None, self.beside.split("+")):
@@ -93,7 +99,8 @@ class Distil(TrainingMethod):
         return form
 
     def control(self) -> Method | None:
-        return replace(cast(Any, super().control()), epochs=self.epochs * (1 + self.augment))
+        rounds = self.epochs if self.steps is not None else self.epochs * (1 + self.augment)
+        return replace(cast(Any, super().control()), epochs=rounds)
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         if self.augment and (self.epochs or self.steps is not None):

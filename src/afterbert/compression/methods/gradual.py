@@ -61,6 +61,7 @@ class Gradual(TrainingMethod):
     model to the most that `sparsity` lets go; less, such as 0.1, leaves more."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.by != "soft_movement" and self.penalty != Gradual.penalty:
             raise UserError("penalty has no effect without by=soft_movement; leave it out, or say so")
 

@@ -32,7 +32,7 @@ class Heads(ByImportance):
             )
         # refuses positions that heads share
         replace(after, layers=tuple(replace(shape, num_attention_heads=1) for shape in after.layers))
-        return replace(form, architecture=after)
+        return replace(form, architecture=after, lost_heads=form.lost_heads or round(self.share * total) > 0)
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         architecture = reshaped(subject.model.architecture, "heads")
