@@ -102,7 +102,7 @@ def test_each_study_runs_at_scale_smoke(name, texts, shared):
     parallel: tuple[str, ...] = ()
     if study.needs_translations or {"each_language", "transfer"} & {*study.measures}:
         store, pairs = translated(texts)
-        named, parallel = (str(store),), () if "transfer" in study.measures else (str(pairs),)
+        named, parallel = (str(store),), (str(pairs),) if study.needs_translations else ()
     if study.texts:
         named = (f"plain={store}", f"anchored={switched(texts)}")
     boats, horses = f"boats:{write_transfer(texts.parent / 'boats')}", f"horses:{write_task(texts.parent)}"
