@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from afterbert.study import race
 from afterbert.study.made import Measurement
 from afterbert.study.race import Racer, RaceRequest, RaceResult, run_race
 from afterbert.study.statistics import difference
+from afterbert.training.guards import Diverged
+from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.step_time import StepTime
 
 SMALL = (
@@ -80,6 +83,35 @@ def test_a_stopped_race_goes_on(request_, monkeypatch):
     stopped = run_race(request)
     assert (stopped.racers, stopped.exit_code) == (None, 143)
     assert run_race(request).racers is not None
+
+
+def test_a_recipe_that_diverges_leaves_the_race_to_the_others(request_, monkeypatch):
+    honest, calls, notes = race.pretrain, [], []
+
+    def diverges_at_the_third(*given, **more):
+        calls.append(given)
+        if len(calls) == 3:
+            raise Diverged("step 3: the gradient is not finite")
+        return honest(*given, **more)
+
+    monkeypatch.setattr(race, "pretrain", diverges_at_the_third)
+    observer = WorkObserver()
+    observer.on_note = notes.append
+    result = run_race(replace(request_, budget=Budget(4, "steps")), observer=observer)
+    (left,) = result.racers
+    assert (result.diverged, left.name, left.against) == (("laptop",), request_.recipes[1], None)
+    assert len(left.values) == 2 and len(calls) == 4
+    assert ["laptop, seed 1, diverged" in note for note in notes].count(True) == 1
+    made = Console(width=200, file=io.StringIO())
+    made.print(drawn(result))
+    assert "diverged, and left the race: laptop" in made.file.getvalue()
+
+    def diverges(*given, **more):
+        raise Diverged("step 1: the gradient is not finite")
+
+    monkeypatch.setattr(race, "pretrain", diverges)
+    with pytest.raises(UserError, match="all recipes diverged; lower their learning rate"):
+        run_race(replace(request_, budget=Budget(5, "steps")))
 
 
 def test_refused_in_the_first_second(request_):

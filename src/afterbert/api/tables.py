@@ -92,6 +92,7 @@ def _(result: RaceResult, title: str = "") -> RenderableType:
         )
     records = [safe(one.name) for one in result.racers or () if one.is_record]
     ahead = "ahead of the first, with three seeds or more and p < 0.01"
+    made.caption = f"diverged, and left the race: {', '.join(map(safe, result.diverged))}" if result.diverged else None
     return Group(made, f"a record, {ahead}: {', '.join(records)}" if records else f"no record: none is {ahead}")
 
 

@@ -26,6 +26,7 @@ from afterbert.study.progress import is_finished
 from afterbert.study.statistics import ArmDifference, difference, spread
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import default_device
+from afterbert.training.guards import Diverged
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import pretrain
 from afterbert.workflows.run_folders import run_folder_for
@@ -120,6 +121,8 @@ class RaceResult:
     folder: Path
     racers: tuple[Racer, ...] | None
     exit_code: int = 0
+    diverged: tuple[str, ...] = ()
+    """The recipes that left the race, a run of theirs having diverged."""
 
 
 def run_race(request: RaceRequest, *, observer: WorkObserver | None = None) -> RaceResult:
@@ -133,21 +136,32 @@ def run_race(request: RaceRequest, *, observer: WorkObserver | None = None) -> R
     folder = request.out / "races" / key
     times = _times(folder / "speed.json", arms, store, device, observer)
     runs: dict[str, list[FinishedRun]] = {name: [] for name in arms}
+    diverged: list[str] = []
     for seed in range(request.seeds):
         for name, arm in arms.items():
+            if name in diverged:
+                continue
             laid_out = _laid_out(arm, request.budget, times[name], seed)
             run = run_folder_for(request.out, laid_out, store)
             if not is_finished(run.path):
                 steps = laid_out.recipe.training.budget.amount
                 observer.on_line(f"{name}, seed {seed}: {steps:,.0f} steps in {run.path}")
-                done = pretrain(laid_out, store, run, observers=[observer], device=device)
+                try:
+                    done = pretrain(laid_out, store, run, observers=[observer], device=device)
+                except Diverged as error:
+                    observer.on_note(f"{name}, seed {seed}, diverged, and the recipe leaves the race: {error}")
+                    diverged.append(name)
+                    continue
                 if done.outcome.state != "finished":
                     return RaceResult(request, folder, None, done.outcome.exit_code)
             runs[name].append(FinishedRun(run.path))
             _course(runs[name][-1], _figure(request)[0], name)  # refuses what it is not asked, at its first run
-    racers = _racers(request, times, runs)
-    result = RaceResult(request, folder, racers)
-    plain = {"asked": _plain(request), "racers": [asdict(one) for one in racers], "cores": os.cpu_count()}
+    if len(diverged) == len(arms):
+        raise UserError("all recipes diverged; lower their learning rate: --training.learning_rate")
+    racers = _racers(request, times, {name: made for name, made in runs.items() if name not in diverged})
+    result = RaceResult(request, folder, racers, diverged=tuple(diverged))
+    told = {"racers": [asdict(one) for one in racers], "diverged": diverged}
+    plain = {"asked": _plain(request), **told, "cores": os.cpu_count()}
     write_atomically(folder / "race.json", json.dumps(_finite(plain), indent=1) + "\n")
     return result
 
