@@ -80,14 +80,9 @@ if [ -n "$DATA" ]; then
 
 	# English whose words are German here and there, by the translations that the pairs show.
 	if ! test -d "$MADE/anchored"; then
-		python - "$MADE/pairs.en-de.tsv" >"$MADE/words.en-de.txt" <<-'END'
-			import sys
-			from afterbert.probes.translations import translations
-			pairs = [line.rstrip("\n").split("\t")[:2] for line in open(sys.argv[1], encoding="utf-8")]
-			print("\n".join(f"{one} {other}" for one, other in translations(*zip(*pairs)) if one != other))
-		END
+		afterbert mine-translations en+de="$MADE/pairs.en-de.tsv" --out "$MADE/words.en-de.tsv"
 		afterbert prepare --lang en="$DATA/multilingual/en.jsonl" --lang de="$DATA/multilingual/de.jsonl" \
-			--switch en="$MADE/words.en-de.txt" --vocab-size 8000 --out "$MADE/anchored"
+			--switch en="$MADE/words.en-de.tsv" --vocab-size 8000 --out "$MADE/anchored"
 	fi
 
 	study static-dynamic --text "$MADE/short.txt"
