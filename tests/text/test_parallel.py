@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -43,7 +44,10 @@ XLIFF = """<?xml version="1.0"?>
 <trans-unit id="1"><source>Good day</source><target>Góðan dag</target></trans-unit>
 <trans-unit id="2"><source>Open</source><target state="needs-translation">Opna</target></trans-unit>
 <trans-unit id="3" approved="no"><source>Close</source><target>Loka</target></trans-unit></body></file></xliff>"""
+CODES = '<bpt i="1">&lt;b&gt;</bpt>Good<ept i="1">&lt;/b&gt;</ept> <ph>{0}</ph><!-- no --><hi>day</hi>'
 FILES = {
+    "codes.tmx": TMX.replace("Good day", CODES),
+    "codes.xlf": XLIFF.replace("Good day", CODES.replace("hi>", "g>") + '<x id="1"/>'),
     "a.tsv": "Good day\tGóðan dag\n",
     "tatoeba é.tsv": "12\tGood day\t77\tGóðan dag\n",
     "attribution.tsv": "Good day\tGóðan dag\tCC-BY\n",
@@ -92,6 +96,8 @@ def _read(folder: Path, named: str) -> tuple[list[str], Tally]:
         "attribution.tsv",
         "a.tmx",
         "1.1.tmx",
+        "codes.tmx",
+        "codes.xlf",
         "a.po",
         "a.xlf",
         "a.en,a.is",
@@ -134,8 +140,8 @@ def test_a_broken_file_is_one_line_with_its_place(named, said, tmp_path):
 
 
 def test_a_packed_memory_is_read_by_its_languages(monkeypatch):
-    unit = SimpleNamespace(line_number=1, getNodeText=lambda node: node.text)
-    nodes = [SimpleNamespace(get=lambda _, code=code: code, text=f"in {code}") for code in ("de", "en-US", "is")]
+    unit = SimpleNamespace(line_number=1)
+    nodes = [ElementTree.fromstring(f'<tuv lang="{code}"><seg>in {code}</seg></tuv>') for code in ("de", "en-US", "is")]
     unit.getlanguageNodes = lambda: nodes
     monkeypatch.setattr(memory, "_opened", lambda path: SimpleNamespace(units=[unit]))
     assert list(memory.TranslationMemory()(("a.tmx.gz",), ("en", "is"))) == [RawPair(1, "in en-US", "in is")]

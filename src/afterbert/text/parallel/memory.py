@@ -10,6 +10,8 @@ from afterbert.base.extras import from_extra
 from afterbert.text.files.streams import extension_of, shown
 from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
+# Elements whose content is code of the text's own format: of TMX 1.4 and of XLIFF 1.2.
+_CODES = {"bpt", "ept", "ph", "it", "ut"}
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -29,10 +31,14 @@ class TranslationMemory(PairReader):
             line = int(getattr(getattr(unit, "xmlelement", None), "sourceline", None) or unit.line_number or 0)
             if is_tmx:
                 nodes = [(node.get(_LANGUAGE) or node.get("lang"), node) for node in unit.getlanguageNodes()]
-                texts = {str(code).lower().replace("_", "-"): unit.getNodeText(node) for code, node in nodes}
+                texts = {str(code).lower().replace("_", "-"): _plain(node.find("{*}seg")) for code, node in nodes}
                 one, other = (_in(texts, language) for language in languages)
+            elif unit.isheader() or _is_doubtful(unit):
+                continue
+            elif (element := getattr(unit, "xmlelement", None)) is not None:
+                one, other = (_plain(element.find(side)) for side in ("{*}source", "{*}target"))
             else:
-                one, other = ("", "") if unit.isheader() or _is_doubtful(unit) else (unit.source, unit.target)
+                one, other = unit.source, unit.target
             if one and other:
                 yield RawPair(line, str(one), str(other))
 
@@ -54,6 +60,18 @@ def _is_doubtful(unit: Any) -> bool:
         return bool(unit.isfuzzy())
     marks = [element.get("approved"), *(node.get("state") for node in element.iterchildren("{*}target"))]
     return any(mark == "no" or str(mark).startswith(("needs-", "new")) for mark in marks)
+
+
+def _plain(node: Any) -> str:
+    """The words of a segment, without the codes of its format that stand in elements of their own."""
+    if node is None:
+        return ""
+    said = node.text or ""
+    for child in node:
+        if isinstance(child.tag, str) and child.tag.rpartition("}")[2] not in _CODES:  # a comment's tag is no text
+            said += _plain(child)
+        said += child.tail or ""
+    return said
 
 
 def _in(texts: dict[str, Any], language: str) -> str | None:
