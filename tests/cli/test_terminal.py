@@ -56,6 +56,16 @@ def test_memory_that_ran_out_is_one_line(capsys, monkeypatch):
     assert capsys.readouterr().err.startswith("error: memory ran out; ")
 
 
+@pytest.mark.parametrize(("raised", "status"), [(SystemExit(143), 143), (KeyboardInterrupt(), 130)])
+def test_a_signal_is_told_in_a_sentence(raised, status, capsys, monkeypatch):
+    def stopped():
+        raise raised
+
+    monkeypatch.setattr("afterbert.cli.main.build_app", stopped)
+    assert run([]) == status
+    assert capsys.readouterr().err.startswith("stopped")
+
+
 def test_a_text_between_colons_is_no_picture(capsys):
     with console.capture() as printed:
         console.print("a:b: x :smile:", markup=True)
