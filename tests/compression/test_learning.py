@@ -66,6 +66,15 @@ def test_candidates_are_learned_from_a_teacher_and_answered_by_a_graph(
     np.testing.assert_allclose(np.concatenate(theirs), np.concatenate(ours), atol=1e-4)
 
 
+def test_a_widening_that_changes_nothing_yet_was_not_pruned(model: Subject, tmp_path: Path) -> None:
+    setting = setting_for(model, tmp_path / "scratch")
+    shared = parse("shared:1")(model, setting)
+    name = "embeddings.widen.weight"
+    assert torch.equal(shared.backbone[name], torch.eye(len(shared.backbone[name])))
+    after = parse("retrain:steps=1")(shared, setting)
+    assert after.backbone[name].count_nonzero() > 0.9 * after.backbone[name].numel()
+
+
 class TestTheseus:
     def test_it_fits_a_model_that_is_not_made_yet(self, model: Subject) -> None:
         """As a study asks, before it trains."""

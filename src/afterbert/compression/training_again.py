@@ -53,8 +53,12 @@ def trained(
         precision="fp32",
         evaluate_every=None,
     ).with_learning_rate(learning_rate)
-    # of the matrices that were pruned: 0 where they stay so, else 1
-    matrices = {name: one for name, one in subject.backbone.items() if one.dim() == 2}
+    # of the matrices that were pruned: 0 where they stay so, else 1; a widening that changes nothing yet was not
+    matrices = {
+        name: one
+        for name, one in subject.backbone.items()
+        if one.dim() == 2 and not torch.equal(one, torch.eye(*one.shape, dtype=one.dtype))
+    }
     zeros = {n: (one != 0).float() for n, one in matrices.items() if int((one == 0).sum()) > 0.01 * one.numel()}
 
     def kept(objective: Objective) -> Objective:
