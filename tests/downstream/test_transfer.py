@@ -136,6 +136,7 @@ def test_rows_stand_there_again_in_the_words_of_a_list(tmp_path):
     plain = read_task(asked(), f"mood:{task}", WorkObserver())
     data = read_task(asked(switch=tuple(map(str, words.values())), switch_rate=1.0), f"mood:{task}", WorkObserver())
     assert data.asked("dev") == plain.readable("dev") and data.baseline("test") == plain.baseline("test")
+    assert [note.partition(" of ")[0] for note in data.notes if "again in words" in note] == ["train: 36"] * 2
     own = plain.readable("train")
     assert data.asked("train")[: len(own)] == own
     for code, start in (("de", len(own)), ("is", 2 * len(own))):

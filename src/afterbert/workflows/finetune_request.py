@@ -240,16 +240,17 @@ def read_task(request: FinetuneRequest, spec: str, observer: WorkObserver) -> Ta
     observer.on_line(source.why)
     data = read(source)
     data = data.without_leaks() if request.drop_leaked else data
-    return _switched(request, data, observer) if request.switch else data
+    return _switched(request, data) if request.switch else data
 
 
-def _switched(request: FinetuneRequest, data: TaskData, observer: WorkObserver) -> TaskData:
+def _switched(request: FinetuneRequest, data: TaskData) -> TaskData:
     """The data whose training rows stand there again with words of each file. Raises UserError for one without any."""
     rate = request.switch_rate if request.switch_rate is not None else SwitchedRows.rate
     if not 0 < rate <= 1:
         raise UserError(f"--switch-rate {rate:g}: is a share of the words; write a number above 0 and up to 1")
     rows = data.readable("train") if "train" in data.splits else ()
     dictionaries: dict[str, Dictionary] = {}
+    notes = [*data.notes]
     for path in request.switch:
         made = SwitchedRows({path: Dictionary.read(path)}, rate)
         made.check(data.name, data.task)
@@ -258,9 +259,9 @@ def _switched(request: FinetuneRequest, data: TaskData, observer: WorkObserver) 
             raise UserError(
                 f"{path}: none of its words is in the training rows of {data.name}; its first column must be"
             )
-        observer.on_line(f"{data.name}: {len(copies):,} of {len(rows):,} training rows again in words of {path}")
+        notes.append(f"train: {len(copies):,} of {len(rows):,} rows again in words of {path}")
         dictionaries |= made.dictionaries
-    return replace(data, switched=SwitchedRows(dictionaries, rate))
+    return replace(data, switched=SwitchedRows(dictionaries, rate), notes=tuple(notes))
 
 
 def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver) -> None:

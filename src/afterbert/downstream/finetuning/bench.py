@@ -130,7 +130,7 @@ class Bench:
                 notes.append(f"{data.name}: {', '.join(strange)}: no language that the model knows, so it is told none")
             notes += [f"{data.name}: {note}" for note in data.notes]
             notes += [
-                f"{data.name}: {split}: {found.cut:,} of {len(data.splits[split]):,} rows are longer than "
+                f"{data.name}: {split}: {found.cut:,} of {len(found.examples):,} rows are longer than "
                 f"{min(settings.length, longest)} pieces and {head.when_too_long}"
                 for split, found in asked.prepared[data.name].items()
                 if found.cut
