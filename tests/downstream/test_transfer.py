@@ -169,7 +169,7 @@ def test_tags_stay_with_their_words_and_answers_within_the_text_refuse_other_wor
     task, _ = write(tmp_path)
     (tmp_path / "fremd.tsv").write_text("sea\tMeer\n")
     for given, said in (
-        ({"switch": (str(tmp_path / "fremd.tsv"),)}, "none of its words"),
+        ({"switch": (str(tmp_path / "fremd.tsv"),)}, "no word of its first column"),
         ({"switch": (str(tmp_path / "fehlt.tsv"),)}, "fehlt.tsv"),
         ({"switch": (str(tmp_path / "fremd.tsv"),), "switch_rate": 1.5}, "--switch-rate 1.5"),
     ):

@@ -39,7 +39,7 @@ def by_hand(some, rounds):
 def test_words_stand_with_the_word_that_explains_them_as_in_model_1_written_out():
     some = pairs(60)
     expected = by_hand(some, counting._ROUNDS)
-    found = {pair.other: pair for pair in word_list(*zip(*some), least=1)}
+    found = {pair.other: pair for pair in word_list(*zip(*some), least=1).pairs}
     assert {pair.word: pair.other for pair in found.values()} == GERMAN
     for other, pair in found.items():
         words = {word: share for (word, right), share in expected.items() if right == other}
@@ -57,15 +57,24 @@ def test_words_stand_with_the_word_that_explains_them_as_in_model_1_written_out(
     ],
 )
 def test_what_writes_no_spaces_needs_no_segmenter(others):
-    found = word_list(*zip(*pairs(60, others=others, between="")), most=1)
+    found = word_list(*zip(*pairs(60, others=others, between="")), most=1).pairs
     for pair in found:
         assert pair.other in others[pair.word] or others[pair.word] in pair.other
     assert {pair.word for pair in found} == set(others)
 
 
+def test_of_more_than_memory_should_hold_the_shortest_are_read(monkeypatch):
+    long = ("the mill and " + "so on " * 50, "die mühle und " + "so weiter " * 50)
+    some = [*pairs(40), *[long] * 3]
+    assert "and" in {pair.word for pair in word_list(*zip(*some)).pairs}
+    monkeypatch.setattr(counting, "_MOST_CELLS", 700)
+    found = word_list(*zip(*some))
+    assert 20 < found.num_read < 43 and "and" not in {pair.word for pair in found.pairs}
+
+
 def test_marks_of_a_script_belong_to_its_words_and_numbers_to_none():
     hindi = {"book": "किताब", "water": "पानी", "house": "घर", "seven": "7"}
-    found = word_list(*zip(*pairs(40, others=hindi)))
+    found = word_list(*zip(*pairs(40, others=hindi))).pairs
     assert {pair.word: pair.other for pair in found} == {word: to for word, to in hindi.items() if word != "seven"}
 
 

@@ -18,7 +18,8 @@ from afterbert.text.pieces.characters import words as words_in
 
 _LIKELY = 0.3
 _EXPLAINED, _BESIDE_BEST = 0.1, 0.2
-_ROUNDS, _MOST_CELLS = 8, 16_000_000
+_ROUNDS = 8
+_MOST_CELLS = 40_000_000  # pairs of words that some line holds; they take 2 GB
 _LONGEST_GRAM, _MOST_GRAMS = 4, 4
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc]{2,}")
 
@@ -57,7 +58,15 @@ def translations(left: Sequence[str], right: Sequence[str], *, least: int = 4) -
     return [(a, b) for _, a, b in sorted(pairs)]
 
 
-def word_list(left: Sequence[str], right: Sequence[str], *, least: int = 3, most: int = 8) -> list[WordPair]:
+class WordList(NamedTuple):
+    """Words with their translations, and how many of the pairs of texts were read: the shortest, where there are more
+    than memory should hold."""
+
+    pairs: list[WordPair]
+    num_read: int
+
+
+def word_list(left: Sequence[str], right: Sequence[str], *, least: int = 3, most: int = 8) -> WordList:
     """Returns for words of `left` what they may be in `right`, from texts that translate each other line by line.
 
     Every word of `right` stands with the one word of `left` that most likely brought it forth, by IBM's Model 1 (Brown
@@ -68,7 +77,7 @@ def word_list(left: Sequence[str], right: Sequence[str], *, least: int = 3, most
     first. Where `right` writes no spaces, whatever of one to four characters is likely counts as a word.
 
     >>> pairs = [("the mill", "北京的磨坊"), ("a mill", "磨坊"), ("the river", "的河"), ("the mill", "的磨坊")]
-    >>> [(pair.word, pair.other) for pair in word_list(*zip(*pairs), least=2)]
+    >>> [(pair.word, pair.other) for pair in word_list(*zip(*pairs), least=2).pairs]
     [('mill', '磨坊'), ('the', '的')]
     """
     here, words = _held(left, least)
@@ -92,7 +101,8 @@ def word_list(left: Sequence[str], right: Sequence[str], *, least: int = 3, most
         _apart(sorted(some, key=lambda one: (-round(one.share * one.count, 3), -len(one.other), one.other)))[:most]
         for some in found.values()
     ]
-    return [pair for some in sorted(kept, key=lambda some: (-some[0].count, some[0].word)) for pair in some]
+    common_first = sorted(kept, key=lambda some: (-some[0].count, some[0].word))
+    return WordList([pair for some in common_first for pair in some], len(read))
 
 
 def _model_1(here: Any, there: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -257,7 +257,7 @@ def _switched(request: FinetuneRequest, data: TaskData) -> TaskData:
         copies = made.of(rows, data.task)
         if not copies:
             raise UserError(
-                f"{path}: none of its words is in the training rows of {data.name}; its first column must hold words of theirs"
+                f"{path}: no word of its first column is in the training rows of {data.name}; name another list"
             )
         notes.append(f"train: {len(copies):,} of {len(rows):,} rows again in words of {path}")
         dictionaries |= made.dictionaries

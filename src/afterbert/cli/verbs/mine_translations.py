@@ -40,7 +40,7 @@ def mine_translations(
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")
     check_file(out, mark=HEADER, overwrite=overwrite)
     with Watch() as watch:
-        found = mined_translations(texts, least=least, most=most, observer=watch)
+        found = mined_translations(texts, least=least, most=most, observer=watch).pairs
     write_atomically(out, HEADER + "".join(f"{one.word}\t{one.other}\t{one.share:.3f}\t{one.count}\n" for one in found))
     first = ", ".join(f"{one.word} {one.other}" for one in found[:8])
     words = len({one.word for one in found})
