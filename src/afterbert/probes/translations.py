@@ -31,7 +31,7 @@ class WordPair(NamedTuple):
     word: str
     other: str
     share: float
-    count: int
+    num_pairs: int
 
 
 def translations(left: Sequence[str], right: Sequence[str], *, least: int = 4) -> list[tuple[str, str]]:
@@ -98,10 +98,10 @@ def word_list(left: Sequence[str], right: Sequence[str], *, least: int = 3, most
         if pair.word != pair.other and not pair.other.isdigit():
             found.setdefault(pair.word, []).append(pair)
     kept = [
-        _apart(sorted(some, key=lambda one: (-round(one.share * one.count, 3), -len(one.other), one.other)))[:most]
+        _apart(sorted(some, key=lambda one: (-round(one.share * one.num_pairs, 3), -len(one.other), one.other)))[:most]
         for some in found.values()
     ]
-    common_first = sorted(kept, key=lambda some: (-some[0].count, some[0].word))
+    common_first = sorted(kept, key=lambda some: (-some[0].num_pairs, some[0].word))
     return WordList([pair for some in common_first for pair in some], len(read))
 
 
@@ -159,7 +159,10 @@ def _apart(pairs: Sequence[WordPair]) -> list[WordPair]:
     for pair in pairs:
         if not UNSPACED_RUN.match(pair.other):
             kept.append(pair)
-        elif pair.share * pair.count >= _BESIDE_BEST * pairs[0].share * pairs[0].count and len(kept) < _MOST_GRAMS:
+        elif (
+            pair.share * pair.num_pairs >= _BESIDE_BEST * pairs[0].share * pairs[0].num_pairs
+            and len(kept) < _MOST_GRAMS
+        ):
             kept += [] if any(_overlap(pair.other, one.other) for one in kept) else [pair]
     return kept
 

@@ -41,7 +41,9 @@ def mine_translations(
     check_file(out, mark=HEADER, overwrite=overwrite)
     with Watch() as watch:
         found = mined_translations(texts, least=least, most=most, observer=watch).pairs
-    write_atomically(out, HEADER + "".join(f"{one.word}\t{one.other}\t{one.share:.3f}\t{one.count}\n" for one in found))
+    write_atomically(
+        out, HEADER + "".join(f"{one.word}\t{one.other}\t{one.share:.3f}\t{one.num_pairs}\n" for one in found)
+    )
     first = ", ".join(f"{one.word} {one.other}" for one in found[:8])
     words = len({one.word for one in found})
     console.print(safe(f"{out}: {len(found):,} translations of {words:,} words; the first: {first}"))
