@@ -168,9 +168,11 @@ def test_tags_stay_with_their_words_and_answers_within_the_text_refuse_other_wor
             SwitchedRows({}).check("reading", kind)
     task, _ = write(tmp_path)
     (tmp_path / "fremd.tsv").write_text("sea\tMeer\n")
+    (tmp_path / "wahr.tsv").write_text("good\tgut\n")
     for given, said in (
         ({"switch": (str(tmp_path / "fremd.tsv"),)}, "no word of its first column"),
         ({"switch": (str(tmp_path / "fehlt.tsv"),)}, "fehlt.tsv"),
+        ({"switch": (str(tmp_path / "wahr.tsv"),) * 2}, "wahr.tsv twice; leave one out"),
         ({"switch": (str(tmp_path / "fremd.tsv"),), "switch_rate": 1.5}, "--switch-rate 1.5"),
     ):
         with pytest.raises(UserError, match=said):

@@ -252,6 +252,8 @@ def _switched(request: FinetuneRequest, data: TaskData) -> TaskData:
     dictionaries: dict[str, Dictionary] = {}
     notes = [*data.notes]
     for path in request.switch:
+        if path in dictionaries:
+            raise UserError(f"--switch names {path} twice; leave one out")
         made = SwitchedRows({path: Dictionary.read(path)}, rate)
         made.check(data.name, data.task)
         copies = made.of(rows, data.task)
