@@ -24,7 +24,7 @@ from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.position_embeddings.sinusoid import sinusoids
 from afterbert.nn.recurrence import Halting, Recurrence, halting_statistics, ponder_cost
 from afterbert.nn.sharing.all import ShareAll
-from afterbert.nn.stack import Stack
+from afterbert.nn.stack import Stack, Told
 from afterbert.nn.visibility import PaddedVisibility
 
 VOCABULARY = Vocabulary(size=29, pad=0)
@@ -74,7 +74,7 @@ def test_the_signal_of_position_and_step_is_added_before_every_step() -> None:
     backbone = built(with_recurrence(Recurrence()))
     hidden = backbone.embeddings(IDS, position_ids=torch.arange(7)[None])
     attention, transform = backbone.stack.attention[0], backbone.stack.feed_forward[0]
-    around = backbone.stack._surroundings("full_attention", hidden, None, torch.arange(7)[None])
+    around = backbone.stack._surroundings("full_attention", hidden, Told(None, torch.arange(7)[None]))
     for step in range(4):
         signal = sinusoids(torch.arange(7), 16) + sinusoids(torch.tensor([step]), 16)
         hidden = transform(attention(hidden + signal, around))

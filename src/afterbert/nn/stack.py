@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -63,6 +63,17 @@ class EncoderOutput:
 
     hidden: Tensor
     visibility: PaddedVisibility | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """Everything that the layers of one pass are told; see `StackModule.forward`."""
+
+    visibility: PaddedVisibility | None
+    position_ids: Tensor
+    encoded: EncoderOutput | None = None
+    past: Past | None = None
+    languages: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -194,11 +205,9 @@ class StackModule(nn.Module):
         is_last_cut = past is None and encoded is None and self.recurrence is None
         is_last_cut = is_last_cut and kept is None and self.stand_in is None
         is_last_cut = is_last_cut and not self.looks_beside and self.plan.own < len(self.layer_types)
-        early = wanted if is_last_cut else None
+        told = Told(visibility, position_ids, encoded, past, languages)
         course = self.recurrence.begin(hidden) if self.recurrence else None
-        for state in self._steps(
-            hidden, visibility, position_ids, encoded, course, past, kept, languages, wanted=early
-        ):
+        for state in self._steps(hidden, told, course, kept, wanted=wanted if is_last_cut else None):
             hidden = state
             if kept is not None:
                 kept.hidden.append(hidden)
@@ -212,35 +221,23 @@ class StackModule(nn.Module):
         return self.final_dropout(self.final_norm(hidden))
 
     def _steps(
-        self,
-        hidden: Tensor,
-        visibility: PaddedVisibility | None,
-        position_ids: Tensor,
-        encoded: EncoderOutput | None,
-        course: HaltingProgress | None,
-        past: Past | None,
-        kept: Pass | None,
-        languages: Tensor | None,
-        *,
-        wanted: Tensor | None,
+        self, hidden: Tensor, told: Told, course: HaltingProgress | None, kept: Pass | None, *, wanted: Tensor | None
     ) -> Iterator[Tensor]:
         """The states after each layer; of the last one at the flat places `wanted` only."""
         kinds = sorted(set(self.layer_types))
-        around = {kind: self._surroundings(kind, hidden, visibility, position_ids, past) for kind in kinds}
-        across = _surroundings_across(hidden, encoded)
+        around = {kind: self._surroundings(kind, hidden, told) for kind in kinds}
+        across = _surroundings_across(hidden, told.encoded)
         if kept is not None and self.recording is not None and self.recording.keeps_attention:
             around = {kind: replace(one, keep=kept.attention.append) for kind, one in around.items()}
             across = None if across is None else replace(across, keep=kept.across.append)
         for step, kind in enumerate(self.layer_types):
-            read = hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
+            read = hidden if self.recurrence is None else self.recurrence.signalled(hidden, told.position_ids, step)
             is_last = step == len(self.layer_types) - 1
             here = around[kind]
             if is_last and wanted is not None:
                 queries = by_row(wanted, *hidden.shape[:2])
-                here = self._surroundings(kind, hidden, visibility, position_ids, queries=queries)
-                here = replace(here, wanted=wanted)
-            told: dict[str, Any] = {"around": here, "encoded": encoded, "across": across, "past": past}
-            compute = cast(Compute, partial(StackModule._layer, **told, languages=languages))
+                here = replace(self._surroundings(kind, hidden, told, queries), wanted=wanted)
+            compute = cast(Compute, partial(StackModule._layer, around=here, across=across, told=told))
             after = compute(self, step, read) if self.stand_in is None else self.stand_in(self, step, read, compute)
             if course is not None:
                 after = course.step(hidden, read, after, is_last=is_last)
@@ -248,46 +245,31 @@ class StackModule(nn.Module):
             yield hidden
 
     def _layer(
-        self,
-        number: int,
-        hidden: Tensor,
-        around: Surroundings,
-        encoded: EncoderOutput | None,
-        across: Surroundings | None,
-        past: Past | None,
-        languages: Tensor | None,
+        self, number: int, hidden: Tensor, around: Surroundings, across: Surroundings | None, told: Told
     ) -> Tensor:
-        attention = self.plan.attention[number]
-        told = {"languages": languages} if number < self.plan.own else {}
+        attention, past = self.plan.attention[number], told.past
+        named = {"languages": told.languages} if number < self.plan.own else {}
         if past is not None:
             around = replace(around, with_past=partial(past.extended, number))
-        hidden = self.attention[attention](hidden, around, wanted=around.wanted, **told)
-        if encoded is not None:
+        hidden = self.attention[attention](hidden, around, wanted=around.wanted, **named)
+        if told.encoded is not None:
             part = self.cross_attention[attention]
             key_value = past.across(number) if past is not None else None
             if key_value is None:
-                key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
+                key_value = cast(SelfAttention, part.inner).keys_and_values(told.encoded.hidden)
                 if past is not None:
                     past.keep_across(number, key_value)
             hidden = part(hidden, across, key_value)
         beside = (around.visible,) if self.looks_beside else ()
-        return self.feed_forward[self.plan.feed_forward[number]](hidden, *beside, **told)
+        return self.feed_forward[self.plan.feed_forward[number]](hidden, *beside, **named)
 
-    def _surroundings(
-        self,
-        kind: str,
-        hidden: Tensor,
-        visibility: PaddedVisibility | None,
-        position_ids: Tensor,
-        past: Past | None = None,
-        queries: RowPlaces | None = None,
-    ) -> Surroundings:
+    def _surroundings(self, kind: str, hidden: Tensor, told: Told, queries: RowPlaces | None = None) -> Surroundings:
         """queries: the places that ask, where they are not all pieces."""
-        window = self.window if kind == "sliding_attention" else None
-        if past is not None:
-            seen = past.visible(position_ids, window=window)
-            return Surroundings(seen, self.positions[kind](position_ids, past.positions))
-        seen = visible(visibility, hidden.shape[1], hidden.device, window=window)
+        window, position_ids = self.window if kind == "sliding_attention" else None, told.position_ids
+        if told.past is not None:
+            seen = told.past.visible(position_ids, window=window)
+            return Surroundings(seen, self.positions[kind](position_ids, told.past.positions))
+        seen = visible(told.visibility, hidden.shape[1], hidden.device, window=window)
         asking = position_ids
         if queries is not None:
             seen = seen.at(queries.positions)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from afterbert.base.numbers import DropoutRate
-from afterbert.nn.activations import ACTIVATIONS, Activation
-from afterbert.nn.dropout import dropout
+from afterbert.nn.activations import Activation
 from afterbert.nn.feed_forwards import FeedForward
+from afterbert.nn.feed_forwards.plain import TwoLayers
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,13 @@ class Gated(FeedForward):
     inner_dropout: DropoutRate = 0.0
 
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
-        return _Gated(self, hidden_size, intermediate_size)
+        return _Gated(self, hidden_size, intermediate_size, packed=2)
 
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
         return 3 * hidden_size * intermediate_size
 
 
-class _Gated(nn.Module):
-    def __init__(self, config: Gated, hidden_size: int, intermediate_size: int):
-        super().__init__()
-        self.hidden_matrices = {"input": 2, "output": 1}
-        self.input = nn.Linear(hidden_size, 2 * intermediate_size, bias=config.bias)
-        self.output = nn.Linear(intermediate_size, hidden_size, bias=config.bias)
-        self.activate = ACTIVATIONS[config.activation]
-        self.dropout = dropout(config.inner_dropout)
-
+class _Gated(TwoLayers):
     def forward(self, hidden: Tensor) -> Tensor:
         activated, gate = self.input(hidden).chunk(2, dim=-1)
         return self.output(self.dropout(self.activate(activated) * gate))

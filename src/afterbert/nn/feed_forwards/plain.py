@@ -1,6 +1,7 @@
 """Two linear layers around an activation. Source: Vaswani et al. (1706.03762), Section 3.3."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -20,17 +21,19 @@ class Plain(FeedForward):
     """Whether the activated states get dropout (T5, BART; not in BERT)."""
 
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
-        return _Plain(self, hidden_size, intermediate_size)
+        return TwoLayers(self, hidden_size, intermediate_size)
 
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
         return 2 * hidden_size * intermediate_size
 
 
-class _Plain(nn.Module):
-    def __init__(self, config: Plain, hidden_size: int, intermediate_size: int):
+class TwoLayers(nn.Module):
+    """Two linear layers around an activation; the first one packs so many matrices one above the other."""
+
+    def __init__(self, config: Any, hidden_size: int, intermediate_size: int, *, packed: int = 1):
         super().__init__()
-        self.hidden_matrices = {"input": 1, "output": 1}
-        self.input = nn.Linear(hidden_size, intermediate_size, bias=config.bias)
+        self.hidden_matrices = {"input": packed, "output": 1}
+        self.input = nn.Linear(hidden_size, packed * intermediate_size, bias=config.bias)
         self.output = nn.Linear(intermediate_size, hidden_size, bias=config.bias)
         self.activate = ACTIVATIONS[config.activation]
         self.dropout = dropout(config.inner_dropout)
