@@ -23,10 +23,9 @@ from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.observers import Observer
 from afterbert.training.precision import Precision
-from afterbert.training.step import gradient
+from afterbert.training.step import Passes
 from invented_examples import invented
 
 CPU = torch.device("cpu")
@@ -57,7 +56,7 @@ def bench(tiny_model, data_of):
 
 def gradients(module, batches):
     module.zero_grad()
-    found = gradient(Single(module), batches, device=CPU, precision=Precision("fp32", ""), processes=SingleProcess())
+    found = Passes(Single(module), Precision("fp32", "")).gradient(batches)
     return found, {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 

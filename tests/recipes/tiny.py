@@ -19,9 +19,9 @@ from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.feed import Feed, feed_for
 from afterbert.training.precision import choose
+from afterbert.training.step import Passes
 from afterbert.training.stepper import Stepper
 from afterbert.training.trainer import train
 from invented_rows import FakeSplit
@@ -92,15 +92,8 @@ def first_losses(recipe: Recipe, steps: int, *, on: str = "cpu") -> list[float]:
     device = torch.device(on)
     module, feed = fresh(recipe).to(device), feed_of(recipe)
     optimizer = recipe.training.optimizer.build(module)
-    stepper = Stepper(
-        Single(module),
-        optimizer,
-        feed,
-        recipe.training,
-        device=device,
-        precision=choose(recipe.training.precision, device),
-        processes=SingleProcess(),
-    )
+    passes = Passes(Single(module), choose(recipe.training.precision, device))
+    stepper = Stepper(passes, optimizer, feed, recipe.training)
     feed.lasts(steps)
     losses = []
     for step in range(steps):

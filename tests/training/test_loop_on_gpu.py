@@ -23,9 +23,8 @@ from afterbert.base.budget import Budget
 from afterbert.base.runs import RunFolder
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.precision import choose
-from afterbert.training.step import gradient
+from afterbert.training.step import Passes
 
 pytestmark = [
     pytest.mark.gpu,
@@ -71,13 +70,8 @@ def test_a_step_without_any_gradient() -> None:
         def forward(self, arrays):
             return {"masked": torch.zeros((), device=GPU)}
 
-    found = gradient(
-        Single(NoGraph().to(GPU)),
-        toy_feed(toy_training()).step(0),
-        device=GPU,
-        precision=choose("auto", GPU),
-        processes=SingleProcess(),
-    )
+    passes = Passes(Single(NoGraph().to(GPU)), choose("auto", GPU))
+    found = passes.gradient(toy_feed(toy_training()).step(0))
     assert (found.total, found.norm) == (0, 0)
 
 

@@ -10,7 +10,7 @@ from toy_run import ToyModule, pose, toy_feed, toy_module, toy_training
 from afterbert.training.distribution.parallel import Single
 from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.precision import Precision
-from afterbert.training.step import grad_norm, gradient, to_tensors
+from afterbert.training.step import Passes, grad_norm, to_tensors
 
 CPU = torch.device("cpu")
 FP32 = Precision("fp32", "")
@@ -18,8 +18,7 @@ FP32 = Precision("fp32", "")
 
 def found(module, batches, *, precision=FP32, processes=None):
     module.zero_grad(set_to_none=True)
-    processes = processes or SingleProcess()
-    result = gradient(Single(module), batches, device=CPU, precision=precision, processes=processes)
+    result = Passes(Single(module), precision, processes or SingleProcess()).gradient(batches)
     return result, {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 

@@ -23,6 +23,7 @@ from afterbert.training.observers import Enough
 from afterbert.training.precision import Precision
 from afterbert.training.progress import Progress
 from afterbert.training.run_length import RunLength
+from afterbert.training.step import Passes
 from afterbert.training.stepper import Fitted, Stepper
 
 Evaluate = Callable[[ObjectiveModule, int], Mapping[str, float]]
@@ -63,9 +64,8 @@ class LiveRun:
 
     def set_precision(self, precision: Precision) -> None:
         self.precision = precision
-        self.stepper = Stepper(
-            self.parallel, self.optimizer, self.feed, self.training, self.device, precision, self.processes
-        )
+        passes = Passes(self.parallel, precision, self.processes)
+        self.stepper = Stepper(passes, self.optimizer, self.feed, self.training)
 
     def gradient(self, ahead: Prefetch, *, step: int) -> Fitted:
         """Computes the gradient of the data of `step`."""

@@ -4,14 +4,16 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from afterbert.objectives import Batch
+from afterbert.training.devices import device_of
 from afterbert.training.distribution.parallel import Parallel
 from afterbert.training.distribution.pieces import in_one
-from afterbert.training.distribution.processes import Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.precision import Precision
 
 
@@ -36,44 +38,74 @@ class Gradient:
         return math.isfinite(self.total) and math.isfinite(self.norm)
 
 
-def gradient(
-    parallel: Parallel, batches: Sequence[Batch], *, device: torch.device, precision: Precision, processes: Processes
-) -> Gradient:
-    """Runs forward and backward over all micro-batches; gradients are added to the parameters' `.grad`.
+@dataclass(frozen=True)
+class Passes:
+    """The passes of a step that one process makes, on the device where its module is."""
 
-    The counts of all micro-batches and processes are added first, so each pass back-propagates its share of
-    weight * sum / max(count, 1) of the whole step. A step that asks nothing gives losses 0.
-    """
-    module = parallel.module
-    counts, num_tokens = total_counts(batches, module.loss_weights, processes)
-    module.before_passes(counts)
-    idle = parallel.idle_passes(len(batches), processes)
-    sums = []
-    for number, batch in enumerate(batches):
-        with nullcontext() if number + 1 == len(batches) and not idle else parallel.apart():
-            # One that asks nothing may hold a borrowed row, for the others' sake; it must leave no trace.
-            asks = any(batch.counts.values())
-            found = _pass(parallel, batch, counts, device, precision, processes.size if asks else 0.0)
-            sums.append(found if asks else {})
-    if idle:
-        _pass_idly(parallel, batches[-1], idle, counts, device, precision)
-    norm = grad_norm(module)
-    zero = torch.zeros((), device=device)
-    names = sorted(counts)
-    # All figures cross from the device at once: each crossing waits for all that was asked of it before.
-    flat = torch.stack([norm, *(batch.get(name, zero).float() for batch in sums for name in names)])
-    norm_value, *values = flat.double().tolist()
-    by_batch = [dict(zip(names, values[i : i + len(names)])) for i in range(0, len(values), len(names) or 1)]
-    totals = processes.total([sum(batch[name] for batch in by_batch) for name in names])
-    losses = {name: total / max(counts[name], 1) for name, total in zip(names, totals)}
-    return Gradient(
-        losses=losses,
-        total=sum(module.loss_weights[name] * loss for name, loss in losses.items()),
-        norm=norm_value,
-        by_batch=by_batch,
-        counts=counts,
-        num_tokens=num_tokens,
-    )
+    parallel: Parallel
+    precision: Precision
+    processes: Processes = SingleProcess()
+
+    @cached_property
+    def device(self) -> torch.device:
+        return device_of(self.parallel.module)
+
+    def gradient(self, batches: Sequence[Batch]) -> Gradient:
+        """Runs forward and backward over all micro-batches; gradients are added to the parameters' `.grad`.
+
+        The counts of all micro-batches and processes are added first, so each pass back-propagates its share of
+        weight * sum / max(count, 1) of the whole step. A step that asks nothing gives losses 0.
+        """
+        parallel, module = self.parallel, self.parallel.module
+        counts, num_tokens = total_counts(batches, module.loss_weights, self.processes)
+        module.before_passes(counts)
+        idle = parallel.idle_passes(len(batches), self.processes)
+        sums = []
+        for number, batch in enumerate(batches):
+            with nullcontext() if number + 1 == len(batches) and not idle else parallel.apart():
+                # One that asks nothing may hold a borrowed row, for the others' sake; it must leave no trace.
+                asks = any(batch.counts.values())
+                found = self._pass(batch, counts, share=self.processes.size if asks else 0.0)
+                sums.append(found if asks else {})
+        if idle:
+            self._pass_idly(batches[-1], idle, counts)
+        norm = grad_norm(module)
+        zero = torch.zeros((), device=self.device)
+        names = sorted(counts)
+        # All figures cross from the device at once: each crossing waits for all that was asked of it before.
+        flat = torch.stack([norm, *(batch.get(name, zero).float() for batch in sums for name in names)])
+        norm_value, *values = flat.double().tolist()
+        by_batch = [dict(zip(names, values[i : i + len(names)])) for i in range(0, len(values), len(names) or 1)]
+        totals = self.processes.total([sum(batch[name] for batch in by_batch) for name in names])
+        losses = {name: total / max(counts[name], 1) for name, total in zip(names, totals)}
+        total = sum(module.loss_weights[name] * loss for name, loss in losses.items())
+        return Gradient(losses, total, norm_value, by_batch, counts, num_tokens)
+
+    def _pass(self, batch: Batch, counts: Mapping[str, int], *, share: float) -> dict[str, torch.Tensor]:
+        """One micro-batch forward and backward; part -> its sum, detached.
+
+        share: the number of processes: DDP and FSDP average gradients over them, but the counts are of all, so the
+        average is undone.
+        """
+        with self.precision.autocast(self.device):
+            scores = self.parallel.scores(to_tensors(batch.arrays, self.device))
+        unknown = scores.keys() - counts.keys()
+        assert not unknown, f"the batch gives no count for the score's {sorted(unknown)}"
+        weights = self.parallel.module.loss_weights
+        shares = [score.float() * (share * weights[name] / max(counts[name], 1)) for name, score in scores.items()]
+        if shares:
+            loss = torch.stack(shares).sum()
+            if loss.requires_grad:
+                loss.backward()
+        return {name: score.detach() for name, score in scores.items()}
+
+    def _pass_idly(self, batch: Batch, times: int, counts: Mapping[str, int]) -> None:
+        """Passes that change nothing, because other processes have more micro-batches and wait at each."""
+        carried = self.parallel.module.carried_state()
+        for number in range(times):
+            with nullcontext() if number + 1 == times else self.parallel.apart():
+                self._pass(batch, counts, share=0.0)
+        self.parallel.module.load_carried_state(carried)
 
 
 def total_counts(batches: Sequence[Batch], parts: Collection[str], processes: Processes) -> tuple[dict[str, int], int]:
@@ -106,42 +138,3 @@ def to_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[s
             tensor = tensor.pin_memory().to(device, non_blocking=True)
         found[name] = tensor.to(device)
     return found
-
-
-def _pass(
-    parallel: Parallel,
-    batch: Batch,
-    counts: Mapping[str, int],
-    device: torch.device,
-    precision: Precision,
-    share: float,
-) -> dict[str, torch.Tensor]:
-    """One micro-batch forward and backward; part -> its sum, detached.
-
-    share: the number of processes: DDP and FSDP average gradients over them, but the counts are of all, so the
-    average is undone.
-    """
-    with precision.autocast(device):
-        scores = parallel.scores(to_tensors(batch.arrays, device))
-    unknown = scores.keys() - counts.keys()
-    assert not unknown, f"the batch gives no count for the score's {sorted(unknown)}"
-    shares = [
-        score.float() * (share * parallel.module.loss_weights[name] / max(counts[name], 1))
-        for name, score in scores.items()
-    ]
-    if shares:
-        loss = torch.stack(shares).sum()
-        if loss.requires_grad:
-            loss.backward()
-    return {name: score.detach() for name, score in scores.items()}
-
-
-def _pass_idly(
-    parallel: Parallel, batch: Batch, times: int, counts: Mapping[str, int], device: torch.device, precision: Precision
-) -> None:
-    """Passes that change nothing, because other processes have more micro-batches and wait at each."""
-    carried = parallel.module.carried_state()
-    for number in range(times):
-        with nullcontext() if number + 1 == times else parallel.apart():
-            _pass(parallel, batch, counts, device, precision, 0.0)
-    parallel.module.load_carried_state(carried)

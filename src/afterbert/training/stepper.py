@@ -9,11 +9,8 @@ from afterbert.base.errors import UserError
 from afterbert.objectives import Batch
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.config import Training
-from afterbert.training.distribution.parallel import Parallel
-from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
-from afterbert.training.precision import Precision
-from afterbert.training.step import Gradient, gradient
+from afterbert.training.step import Gradient, Passes
 
 
 @dataclass(frozen=True)
@@ -29,13 +26,10 @@ class Fitted:
 class Stepper:
     """Makes the updates of one module with one optimizer."""
 
-    parallel: Parallel
+    passes: Passes
     optimizer: torch.optim.Optimizer
     feed: Feed
     training: Training
-    device: torch.device
-    precision: Precision
-    processes: Processes
 
     def gradient(self, batches: Sequence[Batch], *, data_step: int, micro_batch_size: int) -> Fitted:
         """Computes the gradient of these micro-batches and leaves it in the parameters. When memory runs out it takes
@@ -45,30 +39,30 @@ class Stepper:
         when smaller micro-batches would fit but the recipe says "stop". Several processes do not try again, since the
         others are in the midst of the step.
         """
-        generators, carried = Generators.now(self.device), self.parallel.module.carried_state()
+        module, processes, device = self.passes.parallel.module, self.passes.processes, self.passes.device
+        generators, carried = Generators.now(device), module.carried_state()
         size = micro_batch_size
         while (found := self._try(batches)) is None:
             if size == 1:
                 raise UserError(
                     "memory runs out with a single row; take shorter rows or a smaller model, or free memory"
                 )
-            if self.parallel.module.compares_rows:
+            if module.compares_rows:
                 raise UserError(
                     f"memory runs out with {size} rows, which are compared with each other and cannot be divided; take "
                     "a smaller batch_size or shorter rows"
                 )
             size = (size + 1) // 2
-            if self.processes.size > 1:
+            if processes.size > 1:
                 raise UserError(
                     f"memory runs out with micro-batches of {micro_batch_size} rows; set micro_batch_size to "
                     f"{size}, which gives the same gradients, and start again"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            generators.put_back(self.device)
-            self.parallel.module.load_carried_state(carried)
-            batches = self.feed.step(
-                data_step, micro_batch_size=size, rank=self.processes.rank, world_size=self.processes.size
-            )
+            generators.put_back(device)
+            module.load_carried_state(carried)
+            share = {"rank": processes.rank, "world_size": processes.size}
+            batches = self.feed.step(data_step, micro_batch_size=size, **share)
         if size < micro_batch_size and self.training.on_out_of_memory == "stop":
             raise UserError(
                 f"memory runs out with micro-batches of {micro_batch_size} rows; "
@@ -80,9 +74,9 @@ class Stepper:
         """Clips the gradient and moves the weights, at this share of the peak learning rate."""
         if self.training.max_grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(
-                self.parallel.module.parameters(),
+                self.passes.parallel.module.parameters(),
                 self.training.max_grad_norm,
-                torch.tensor(found.norm, device=self.device, dtype=torch.float32),
+                torch.tensor(found.norm, device=self.passes.device, dtype=torch.float32),
             )
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
@@ -91,13 +85,11 @@ class Stepper:
     def _try(self, batches: Sequence[Batch]) -> Gradient | None:
         """The gradient; None when memory ran out. What the failed pass held is free once this returns."""
         try:
-            return gradient(
-                self.parallel, batches, device=self.device, precision=self.precision, processes=self.processes
-            )
+            return self.passes.gradient(batches)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        if self.device.type == "cuda":
+        if self.passes.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 

@@ -10,8 +10,8 @@ import torch
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.store import Store
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.precision import choose
+from afterbert.training.step import Passes
 from afterbert.training.stepper import Stepper
 from afterbert.workflows.pretraining import feed_of
 
@@ -55,15 +55,8 @@ class _Tried:
         self._size = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
         module = recipe.objective.build(recipe.model, store.vocabulary).to(device)
         self._optimizer = recipe.training.optimizer.build(module)
-        self._stepper = Stepper(
-            Single(module),
-            self._optimizer,
-            self._feed,
-            recipe.training,
-            device=device,
-            precision=choose(recipe.training.precision, device),
-            processes=SingleProcess(),
-        )
+        passes = Passes(Single(module), choose(recipe.training.precision, device))
+        self._stepper = Stepper(passes, self._optimizer, self._feed, recipe.training)
 
     def run(self, steps: int) -> None:
         for number in range(len(self.seconds), len(self.seconds) + steps):

@@ -1,6 +1,7 @@
 """Saves all of a run's state as checkpoints and puts it back."""
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -56,20 +57,19 @@ class Checkpointing:
 
     def restore(self, saved: Saved) -> Progress:
         """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
-        state = saved.state()
-        progress = Progress(**state["progress"])
-        self.average.load(saved.tensors("average", like=snapshot.placed(self.module)))
-        has_generators = snapshot.restore(
-            self.module,
-            self.optimizer,
-            tensors=partial(saved.tensors, like=snapshot.placed(self.module)),
-            scalars=state["optimizer"],
-            device=self.device,
-            rank=self.processes.rank,
-            size=state["made_with"].get("processes", 1),
-        )
-        if not has_generators:  # there were fewer processes
-            generators.seed(self.seed, rank=self.processes.rank, step=progress.step)
+        state, rank = saved.state(), self.processes.rank
+        progress, read = Progress(**state["progress"]), partial(saved.tensors, like=snapshot.placed(self.module))
+        self.average.load(read("average"))
+        snapshot.restore_weights(self.module, read("model"))
+        of_optimizer = snapshot.OptimizerState(read("optim"), state["optimizer"])
+        snapshot.restore_optimizer(self.optimizer, self.module, of_optimizer)
+        shares = [read(f"carried-{other}") for other in range(state["made_with"].get("processes", 1))]
+        carried = read("carried") or self._joined(shares)
+        self.module.load_carried_state({name: tensor.to(self.device) for name, tensor in carried.items()})
+        if states := read(f"rng-{rank}"):
+            generators.Generators.unpacked(states).put_back(self.device)
+        else:  # there were fewer processes
+            generators.seed(self.seed, rank=rank, step=progress.step)
         self.feed.epochs.recall(state["epoch_starts"])
         return progress
 
@@ -90,14 +90,29 @@ class Checkpointing:
         """Returns whether the checkpoint was made from another recipe, other data or another tokenizer."""
         return saved.state()["identity"] != self.identity.plain()
 
-    def _capture(self) -> tuple[dict, dict]:
+    def _joined(self, shares: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """What the processes carried, as one process would."""
+        axis = self.module.slot_axis
+        if axis is None or not all(shares):
+            return {}
+        return {name: torch.cat([share[name] for share in shares], axis) for name in shares[0]}
+
+    def _capture(self) -> tuple[dict[str, dict[str, torch.Tensor]], dict]:
+        """What this process keeps: file name -> tensors; and the optimizer's scalars for `state.json`. What all have
+        alike is process 0's to keep, unless it is in shards."""
         rank, size = self.processes.rank, self.processes.size
-        slots = self.feed.slots(rank, size) if size > 1 else None
-        files, scalars = snapshot.capture(self.module, self.optimizer, device=self.device, rank=rank, slots=slots)
-        average = self.average.tensors
-        if average and (rank == 0 or any_piece(average)):
-            files["average"] = average
-        return files, scalars
+        of_optimizer = snapshot.optimizer_state(self.optimizer, self.module)
+        alike = {"model": snapshot.weights(self.module), "optim": of_optimizer.tensors}
+        alike |= {"average": self.average.tensors} if self.average.tensors else {}
+        files = {f"rng-{rank}": generators.Generators.now(self.device).packed()}
+        files |= {name: tensors for name, tensors in alike.items() if rank == 0 or any_piece(tensors)}
+        memory, axis = self.module.carried_state(), self.module.slot_axis
+        if memory and axis is not None and size > 1:
+            slots = self.feed.slots(rank, size)
+            files[f"carried-{rank}"] = {n: one.narrow(axis, slots.start, len(slots)) for n, one in memory.items()}
+        elif memory and rank == 0:
+            files["carried"] = dict(memory)
+        return files, of_optimizer.scalars
 
     def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
         row = progress.data_step * self.feed.batch_size

@@ -1,6 +1,6 @@
 """What must be remembered of a module, its optimizer and the generators, as named tensors and JSON; and back."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,64 +12,6 @@ from afterbert.base.errors import UserError
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.distribution.pieces import any_piece, in_one, is_piece, like
-
-
-def capture(
-    module: ObjectiveModule,
-    optimizer: torch.optim.Optimizer,
-    *,
-    device: torch.device,
-    rank: int = 0,
-    slots: range | None = None,
-) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    """Gathers what process `rank` keeps: file name -> tensors, and the optimizer's scalars for `state.json`.
-
-    Weights and optimizer are process 0's to keep, unless they are in shards. slots: the row slots of this
-    process; None: all.
-    """
-    of_optimizer, of_module = optimizer_state(optimizer, module), weights(module)
-    files = {f"rng-{rank}": Generators.now(device).packed()}
-    theirs = {"model": of_module, "optim": of_optimizer.tensors}
-    files |= {name: tensors for name, tensors in theirs.items() if rank == 0 or any_piece(tensors)}
-    if memory := module.carried_state():
-        axis = module.slot_axis
-        if axis is not None and slots is not None:
-            files[f"carried-{rank}"] = {
-                name: tensor.narrow(axis, slots.start, len(slots)) for name, tensor in memory.items()
-            }
-        elif rank == 0:
-            files["carried"] = dict(memory)
-    return files, of_optimizer.scalars
-
-
-def restore(
-    module: ObjectiveModule,
-    optimizer: torch.optim.Optimizer,
-    *,
-    tensors: Callable[[str], Mapping[str, torch.Tensor]],
-    scalars: Mapping[str, Mapping[str, Any]],
-    device: torch.device,
-    rank: int = 0,
-    size: int = 1,
-) -> bool:
-    """Restores what `capture` of `size` processes saved; `tensors` reads a file by its name. Returns whether there were
-    generators for process `rank`. Raises UserError if they do not fit the module."""
-    restore_weights(module, tensors("model"))
-    of_optimizer = OptimizerState(dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()})
-    restore_optimizer(optimizer, module, of_optimizer)
-    memory = tensors("carried") or _joined(module.slot_axis, [tensors(f"carried-{other}") for other in range(size)])
-    module.load_carried_state({name: tensor.to(device) for name, tensor in memory.items()})
-    generators = tensors(f"rng-{rank}")
-    if generators:
-        Generators.unpacked(generators).put_back(device)
-    return bool(generators)
-
-
-def _joined(axis: int | None, shares: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """What the processes carried, as one process would."""
-    if axis is None or not all(shares):
-        return {}
-    return {name: torch.cat([share[name] for share in shares], axis) for name in shares[0]}
 
 
 def weights(module: nn.Module) -> dict[str, torch.Tensor]:
