@@ -1,7 +1,5 @@
 """A part of a layer that each language has for itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Modules without weights: the names and shapes of their parameters, with nothing allocated and nothing drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -4,8 +4,6 @@ Source: Conneau et al. 2020 (1911.01464), Section 3.3: Sep Emb, Sep L1-3, Sep L1
 separate with the embeddings; here a table of positions stays shared (the laptop recipe has none).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

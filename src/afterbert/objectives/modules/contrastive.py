@@ -1,7 +1,5 @@
 """What contrastive vectors are trained with: the cosines of a batch's views."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """What a denoising model is trained with: the head behind an encoder and a decoder, or behind one stack."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What finding places is trained with: a yes or no at each place, a pointer into the row."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

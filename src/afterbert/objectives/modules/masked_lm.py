@@ -1,7 +1,5 @@
 """What a masked language model is trained with: the head at the chosen places, the boundary's, the pair question's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

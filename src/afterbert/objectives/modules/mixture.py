@@ -1,7 +1,5 @@
 """What a mixture is trained with: its members' heads on one backbone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast

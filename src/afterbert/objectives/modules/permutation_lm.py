@@ -1,7 +1,5 @@
 """What a permutation language model is trained with: two streams, and what each row slot remembers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """What ELECTRA is trained with: the generator, its head, and the detector over the backbone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

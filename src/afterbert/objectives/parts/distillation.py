@@ -8,8 +8,6 @@ the relations of its values. Layers are matched evenly, as TinyBERT's m -> m L_t
 calls skip; its other way, last, can be set. Numbers are learned by squared error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, cast

@@ -5,8 +5,6 @@ loop depends on itself in one thing only: where the next chunk begins. So the pl
 all documents side by side, and the rest of a chunk is drawn with the batch that wants it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Runs of MLflow, on the server or in the database that MLflow itself is told to use."""
 
-from __future__ import annotations
-
 import time
 import warnings
 from collections.abc import Mapping

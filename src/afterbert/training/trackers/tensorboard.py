@@ -1,7 +1,5 @@
 """Event files for TensorBoard, which shows the curves of all runs below the folder that it is given."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
