@@ -57,13 +57,7 @@ class Intake:
             return raw.decode()
         except UnicodeDecodeError as error:
             byte, at = raw[error.start], offset + (error.start if self.unit == "byte" else 0)
-        if self.policy.errors == "fail":
-            raise UserError(
-                f"{located(self.place(at))}: {_describe(byte)} is not UTF-8; convert the file, or "
-                "say --errors replace or skip-document"
-            )
-        if self.policy.errors == "skip-document":
-            self.lose(NOT_UTF8, at)
+        if not self._may_replace(NOT_UTF8, at, f"{_describe(byte)} is not UTF-8; convert the file"):
             return None
         text = raw.decode(errors="replace")
         self.tally.repair(REPLACED, self.place(at), text.count("\ufffd") - raw.count(_REPLACEMENT))
@@ -76,7 +70,8 @@ class Intake:
         try:
             raw = text.encode()
         except UnicodeEncodeError as error:
-            if not self._may_replace(text[error.start], offset):
+            half = f"'\\u{ord(text[error.start]):04x}' is half a character (a lone surrogate); mend the text"
+            if not self._may_replace(HALF_CHARACTER, offset, half):
                 return ()
             text, count = _SURROGATE.subn("\ufffd", text)
             self.tally.repair(HALF_REPLACED, self.place(offset), count)
@@ -127,15 +122,13 @@ class Intake:
         codes = (self.language or "").split(",")
         return codes[xxhash.xxh3_64_intdigest(id.encode("utf-8", "surrogatepass")) % len(codes)].strip() or None
 
-    def _may_replace(self, half: str, offset: int) -> bool:
-        """Whether half a character is to be replaced; else its document is lost. Raises UserError."""
+    def _may_replace(self, reason: str, offset: int, found: str) -> bool:
+        """Whether what is no text is to be replaced; else its document is lost for this reason. Raises UserError."""
         if self.policy.errors == "fail":
-            raise UserError(
-                f"{located(self.place(offset))}: '\\u{ord(half):04x}' is half a character (a lone surrogate); "
-                "mend the text, or say --errors replace or skip-document"
-            )
+            place = located(self.place(offset))
+            raise UserError(f"{place}: {found}, or say --errors replace or skip-document")
         if self.policy.errors == "skip-document":
-            self.lose(HALF_CHARACTER, offset)
+            self.lose(reason, offset)
         return self.policy.errors == "replace"
 
 

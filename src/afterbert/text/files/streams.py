@@ -10,14 +10,14 @@ import re
 import shlex
 import stat
 import zlib
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import xxhash
 
-from afterbert.base.errors import UserError, near_file
+from afterbert.base.errors import UserError, did_you_mean, near_file
 from afterbert.base.extras import from_extra
 
 CHUNK_BYTES = 1 << 20
@@ -99,6 +99,11 @@ def shown(path: str) -> str:
     except UnicodeEncodeError:  # not from this system
         path = path.encode(errors="backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+
+
+def near_name(name: str, known: Iterable[str]) -> str:
+    """Returns the end of a sentence with those of a file's own names (of columns, of keys) that are like this one."""
+    return did_you_mean(name, [shown(one)[:40] for one in islice(known, 20)])
 
 
 def packing_of(path: str) -> str:

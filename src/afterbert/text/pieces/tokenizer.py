@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import tokenizers
 
 from afterbert.base.errors import UserError
+from afterbert.base.sealed import digest_of
 from afterbert.base.small_files import read_text
 from afterbert.base.vocabulary import Vocabulary
 
@@ -95,8 +95,7 @@ class Tokenizer:
     def digest(self) -> str:
         """sha256 of the canonical `tokenizer.json`: sorted keys, without padding and truncation."""
         content = {k: v for k, v in json.loads(self.file).items() if k not in ("padding", "truncation")}
-        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return digest_of(content)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

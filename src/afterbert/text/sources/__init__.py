@@ -69,6 +69,7 @@ class Source(ABC):
         """Returns file name -> size, digest of the content, and options that are not the defaults. As long as these are
         the same, the same texts come out."""
 
-    @abstractmethod
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
-        """Reads the documents of a part; called by `SourcePart.documents`."""
+        """Reads the documents of a part; called by `SourcePart.documents`. Not of a source whose parts are those of
+        others."""
+        raise AssertionError("the parts belong to the sources of the files")

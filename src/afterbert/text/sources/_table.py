@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
@@ -156,8 +156,7 @@ class TableFile(FileSource):
         if self.text_column is None and len(names) == 1:
             return Layout(0, header_offset, width)
         place = streams.located(intake.place(first.offset))
-        known = [streams.shown(name)[:40] for name in names[:20]]
-        remedy = did_you_mean(wanted, known)
+        remedy = streams.near_name(wanted, names)
         raise UserError(f"{place}: no column is called '{wanted}', {remedy}; or give its number, counted from 1")
 
     def _lenient_intake(self) -> Intake:

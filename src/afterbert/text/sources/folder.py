@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from afterbert.base.errors import UserError
 from afterbert.text.files import streams
-from afterbert.text.files.documents import Document, Tally
-from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources._making import Option, kinds_by_extension, make
 
@@ -41,9 +39,6 @@ class Folder(Source):
 
     def digest(self) -> dict[str, str]:
         return {name: digest for source in self.files()[0] for name, digest in source.digest().items()}
-
-    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
-        raise AssertionError("the parts of a folder belong to the sources of its files")
 
     def files(self) -> tuple[list[Source], dict[str, int]]:
         """Returns a source for each file that can be read, and the number of others by extension or reason. Raises

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
@@ -61,8 +61,7 @@ class Hub(Source):
     def _row(self, record: dict[str, Any], number: int, intake: Intake) -> Iterator[Document]:
         for key in filter(None, (self.text_column, self.language_column)):
             if key not in record:
-                known = [streams.shown(name)[:40] for name in list(record)[:20]]
-                raise UserError(f"{self.title} has no column '{key}'; {did_you_mean(key, known)}")
+                raise UserError(f"{self.title} has no column '{key}'; {streams.near_name(key, record)}")
         text, own = record[self.text_column], record.get(self.id_column)
         if text is not None and not isinstance(text, str):
             intake.broken(number, f"'{self.text_column}' is no string", "name the column that holds the text")

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from afterbert.base.errors import did_you_mean
 from afterbert.text.files.documents import Document
 from afterbert.text.files.intake import Intake
-from afterbert.text.files.streams import lines, shown
+from afterbert.text.files.streams import lines, near_name, shown
 from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import FileSource
 
@@ -78,8 +77,7 @@ class Jsonl(FileSource):
         if key in record:
             intake.broken(offset, f"'{key}' is {_a(value)}, not a string", "name the key that holds the text")
         else:
-            near = did_you_mean(key, [shown(other)[:40] for other in list(record)[:20]])
-            intake.broken(offset, f"no key '{key}'", near)
+            intake.broken(offset, f"no key '{key}'", near_name(key, record))
         return None
 
 

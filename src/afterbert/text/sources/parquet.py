@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
@@ -85,8 +85,8 @@ class Parquet(StoredFile):
         schema = file.schema_arrow
         for key in filter(None, (self.text_column, self.language_column)):
             if key not in schema.names:
-                found = did_you_mean(key, [streams.shown(name)[:40] for name in schema.names[:20]])
-                raise UserError(f"{streams.shown(self.path)}: no column is called '{key}'; {found}")
+                near = streams.near_name(key, schema.names)
+                raise UserError(f"{streams.shown(self.path)}: no column is called '{key}'; {near}")
         kind = schema.field(self.text_column).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise UserError(f"{streams.shown(self.path)}: column '{self.text_column}' holds {kind}, strings are needed")

@@ -6,14 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
 from afterbert.base.errors import UserError
 from afterbert.text.files import streams
-from afterbert.text.files.documents import Document, Tally
-from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources._making import Option, make
 
@@ -33,9 +30,6 @@ class Stdin(Source):
 
     def digest(self) -> dict[str, str]:
         return self._file().digest()
-
-    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
-        raise AssertionError("the parts of standard input belong to the source of the file it was put in")
 
     def _file(self) -> Source:
         return make(self.kind, _put_aside(), self.options, name="stdin")

@@ -16,6 +16,7 @@ OF_LINES = "files of lines without a blank one, one document each"
 
 _BLANK_LINE = re.compile(rb"\n\s*\n\s*")
 _LINE_END = re.compile(rb"\n\s*")
+_NOWHERE = re.compile(rb"(?!)")
 _MANY_LINES = 20  # more than a text has that is wrapped or a short poem
 
 
@@ -33,7 +34,7 @@ class Txt(FileSource):
 
     @property
     def gap(self) -> re.Pattern[bytes]:
-        return _BLANK_LINE if self.documents == "paragraphs" else _LINE_END
+        return {"paragraphs": _BLANK_LINE, "line": _LINE_END, "file": _NOWHERE}[self.documents]
 
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         return [] if self.documents == "file" else super()._inner_starts(size, target_bytes)
@@ -47,7 +48,7 @@ class Txt(FileSource):
             has_blank_line = has_blank_line or _BLANK_LINE.search(buffer.strip()) is not None
             lines += chunk.count(b"\n")
             begin, at, is_plain = end - len(buffer), 0, intake.policy.is_plain(buffer)
-            for gap in self._gaps(buffer):
+            for gap in self.gap.finditer(buffer):
                 if at == 0:
                     yield from straddling.finish(buffer[: gap.start()], begin, is_plain)
                     straddling = _Open(intake)
@@ -65,9 +66,6 @@ class Txt(FileSource):
         is_whole = part.start == 0 and part.stop is None
         if self.documents == "paragraphs" and is_whole and not has_blank_line and lines > _MANY_LINES:
             intake.tally.notice(OF_LINES, intake.place(0))
-
-    def _gaps(self, buffer: bytes) -> Iterator[re.Match[bytes]]:
-        return iter(()) if self.documents == "file" else self.gap.finditer(buffer)
 
 
 def _whole(raw: bytes, offset: int, is_plain: bool, intake: Intake) -> Iterable[Document]:

@@ -130,9 +130,7 @@ class MixtureStore(Store):
         }
         mixing = build(Mixing, parse(json.dumps(record["mixing"]), label=str(path)))
         store = cls(folder, stores, mixing, record["files"])
-        store.verification.begin()
-        if wait:
-            store.verification.wait()
+        store.verification.begin(wait=wait)
         return store
 
     def split(self, name: str) -> JoinedSplit:

@@ -176,9 +176,7 @@ class Store:
         Raises UserError that names the file, what was expected and what was found.
         """
         store = cls(Path(folder), _read_manifest(Path(folder)))
-        store.verification.begin()
-        if wait:
-            store.verification.wait()
+        store.verification.begin(wait=wait)
         return store
 
     def split(self, name: str) -> Split:

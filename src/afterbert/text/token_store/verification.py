@@ -23,9 +23,9 @@ class Verification:
         self._thread: threading.Thread | None = None
         self._damage: UserError | None = None
 
-    def begin(self) -> None:
-        """Compares sizes, ends, and the whole of the small files; then starts the thread for the others. Raises
-        UserError."""
+    def begin(self, *, wait: bool = False) -> None:
+        """Compares sizes, ends, and the whole of the small files; then starts the thread for the others, and waits for
+        it where asked to. Raises UserError."""
         bulk: dict[str, Mapping[str, Any]] = {}
         for name, record in self._files.items():
             is_bulk = any(part in _BULK for part in name.split("/"))
@@ -33,6 +33,8 @@ class Verification:
             check(self._folder / name, record, whole=not is_bulk)
         self._thread = threading.Thread(target=self._read, args=(bulk,), name="verify", daemon=True)
         self._thread.start()
+        if wait:
+            self.wait()
 
     def wait(self) -> None:
         """Returns when all files, also those of the `others`, were found as they were written. Raises UserError that
