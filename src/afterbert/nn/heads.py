@@ -42,12 +42,8 @@ class LMHead:
     def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
         """Returns the floating-point operations of a forward pass for one chosen piece."""
         narrows = self.has_transform or (self.is_tied and embedding_size != hidden_size)
-        width = self._width(hidden_size, embedding_size)
-        return 2.0 * (narrows * embedding_size * hidden_size + width * vocab_size)
-
-    def _width(self, hidden_size: int, embedding_size: int) -> int:
-        """Of the decoder's table."""
-        return embedding_size if self.has_transform or self.is_tied else hidden_size
+        table_width = embedding_size if self.has_transform or self.is_tied else hidden_size
+        return 2.0 * (narrows * embedding_size * hidden_size + table_width * vocab_size)
 
 
 class LMHeadModule(nn.Module):

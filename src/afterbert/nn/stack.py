@@ -32,7 +32,7 @@ from afterbert.nn.recurrence import HaltingProgress, Recurrence
 from afterbert.nn.residuals import Residual
 from afterbert.nn.residuals.post_norm import PostNorm
 from afterbert.nn.routing import Routed
-from afterbert.nn.sharing import Sharing, SharingPlan
+from afterbert.nn.sharing import Sharing
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.visibility import PaddedVisibility, is_piece, visible, visible_across
@@ -109,11 +109,6 @@ class Stack:
         step = self.recurrence.flops_per_step(sizes.hidden_size) if self.recurrence else 0.0
         return sizes.num_hidden_layers * (attention + across + feed_forward + step)
 
-    def _first_norm(self, plan: SharingPlan, norm: Norm) -> Norm:
-        """The norm of the first attention. It is the residual's choice only where no later layer shares it:
-        those would go without."""
-        return self.residual.first_norm(norm) if plan.attention.count(0) == 1 else norm
-
     def layer_types(self, num_hidden_layers: int) -> tuple[LayerType, ...]:
         """Returns the kind of each layer."""
         pattern: tuple[LayerType, ...] = self.windows.layer_types if self.windows else ("full_attention",)
@@ -164,8 +159,11 @@ class StackModule(nn.Module):
             return Routed([build() for _ in config.sharing.languages]) if number < self.plan.own else build()
 
         attentions = range(len(set(self.plan.attention)))
-        norms = [config._first_norm(self.plan, norm) if number == 0 else norm for number in attentions]
-        self.attention = nn.ModuleList(routed(number, partial(attend, at_norm)) for number, at_norm in enumerate(norms))
+        # the residual's choice only where no later layer shares the first attention: those would go without
+        first_norm = config.residual.first_norm(norm) if self.plan.attention.count(0) == 1 else norm
+        self.attention = nn.ModuleList(
+            routed(number, partial(attend, norm if number else first_norm)) for number in attentions
+        )
         self.cross_attention = nn.ModuleList(
             joined(config.attention.across().build(sizes)) for _ in attentions if looks_across
         )

@@ -21,7 +21,7 @@ def begin_or_resume(live: LiveRun, notes: list[str], *, allow_changes: bool) -> 
     the run without a length where a signal came before it was known."""
     live.processes.on_rank_zero(lambda: _open(live))
     live.module.train()
-    saved, damaged = live.checkpointing.latest()
+    saved, damaged = live.checkpointing.checkpoints.latest()
     notes = notes + damaged
     if saved is not None and saved.step == 0 and _forgotten(live, saved):
         saved = None
@@ -68,7 +68,7 @@ def _begin(live: LiveRun) -> list[str]:
     generators.seed(live.training.seed, rank=live.processes.rank)
     chosen = live.processes.on_rank_zero(lambda: asdict(choose(live.training.precision, live.device)))
     live.set_precision(Precision(**chosen))
-    live.progress = Progress(_asked_micro_batch_size(live), _asked_micro_batch_size(live))
+    live.progress = Progress(live.training.rows_at_once, live.training.rows_at_once)
     live.progress.evaluation_due = live.evaluate is not None and (
         live.training.evaluate_every is not None or run_length.needs_timing(live.training)
     )
@@ -83,9 +83,8 @@ def _resume(live: LiveRun, saved: Saved, *, allow_changes: bool) -> list[str]:
     if live.training.compile:
         _compile_as_at_first(live)
     live.progress = live.checkpointing.restore(saved)
-    if live.progress.asked_micro_batch_size != _asked_micro_batch_size(live):
-        live.progress.micro_batch_size = _asked_micro_batch_size(live)
-        live.progress.asked_micro_batch_size = _asked_micro_batch_size(live)
+    if live.progress.asked_micro_batch_size != live.training.rows_at_once:
+        live.progress.micro_batch_size = live.progress.asked_micro_batch_size = live.training.rows_at_once
     live.clock.resumed(seconds=live.progress.seconds)
     live.saved_step = saved.step
     live.figures = live.processes.on_rank_zero(lambda: _trimmed(live, saved.step))
@@ -95,7 +94,7 @@ def _resume(live: LiveRun, saved: Saved, *, allow_changes: bool) -> list[str]:
 def _compile_as_at_first(live: LiveRun) -> None:
     """A pass over the data of the first step, before everything is put back: kernels are fitted to the shapes that
     come first, and a resumed run must have those of an unbroken one."""
-    live.progress = Progress(_asked_micro_batch_size(live), _asked_micro_batch_size(live))
+    live.progress = Progress(live.training.rows_at_once, live.training.rows_at_once)
     with closing(live.prefetch()) as ahead:
         for step in range(len(live.feed.moments)):
             live.gradient(ahead, step=step)
@@ -108,10 +107,6 @@ def _trimmed(live: LiveRun, step: int) -> Mapping[str, float] | None:
     live.run.metrics.trim(step, without=tuple(comes_again))
     evaluations = [record["figures"] for record in live.run.metrics.read() if record["kind"] == "evaluation"]
     return evaluations[-1] if evaluations else None
-
-
-def _asked_micro_batch_size(live: LiveRun) -> int:
-    return min(live.training.micro_batch_size or live.training.batch_size, live.training.batch_size)
 
 
 def _fix_length(live: LiveRun) -> None:
@@ -151,7 +146,7 @@ def _try_out(live: LiveRun) -> tuple[float, float]:
     with live.clock.apart() as checkpoint:
         if not live.must_stop():
             live.checkpointing.rehearse(live.progress, live.precision)
-    first, _ = live.checkpointing.latest()
+    first, _ = live.checkpointing.checkpoints.latest()
     assert first is not None
     assert first.step == 0
     fits = live.progress.micro_batch_size

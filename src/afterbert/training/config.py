@@ -111,3 +111,8 @@ class Training:
     def __post_init__(self) -> None:
         if self.compile and self.parallel == "fsdp":
             raise UserError("compile has not been tried with parallel fsdp; leave one of them out, or take ddp")
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are asked to be in memory at once."""
+        return min(self.micro_batch_size or self.batch_size, self.batch_size)

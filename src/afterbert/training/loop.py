@@ -111,7 +111,7 @@ def _step(live: LiveRun, ahead: Prefetch, length: RunLength) -> None:
 def _rewind(live: LiveRun) -> None:
     """Back to the newest checkpoint, and past the data that led here from it."""
     bad = live.progress
-    saved, damaged = live.checkpointing.latest()
+    saved, damaged = live.checkpointing.checkpoints.latest()
     assert saved is not None
     live.optimizer.zero_grad(set_to_none=True)
     live.progress = live.checkpointing.restore(saved)

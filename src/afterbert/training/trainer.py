@@ -64,9 +64,7 @@ def train(
             f"batch_size {training.batch_size} is less than one row for each of {processes.size} processes; "
             "start fewer, or take a larger batch"
         )
-    if module.compares_rows and (
-        processes.size > 1 or (training.micro_batch_size or training.batch_size) < training.batch_size
-    ):
+    if module.compares_rows and (processes.size > 1 or training.rows_at_once < training.batch_size):
         raise UserError(
             "this objective compares the rows of a batch with each other, so a batch cannot be divided; take one "
             "process and leave out training.micro_batch_size, or take a smaller batch_size"

@@ -75,7 +75,7 @@ def check_memory(recipe: Recipe, vocab_size: int, *, device: torch.device | None
     need, there = memory_need(recipe, vocab_size, processes=processes), machine_memory(device)
     if recipe.training.parallel == "fsdp":
         need = MemoryNeed(need.parameters, need.fixed // processes, need.row)
-    rows = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
+    rows = recipe.training.rows_at_once
     rows = max(1, rows // processes)
     longest = max(length for _, length in recipe.row_lengths)
     model = (

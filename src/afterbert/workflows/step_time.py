@@ -52,7 +52,7 @@ class _Tried:
         self.seconds: list[float] = []
         self.tokens: list[int] = []
         self._feed, self._device = feed_of(recipe, store, store.split("train")), device
-        self._size = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
+        self._size = recipe.training.rows_at_once
         module = recipe.objective.build(recipe.model, store.vocabulary).to(device)
         self._optimizer = recipe.training.optimizer.build(module)
         passes = Passes(Single(module), choose(recipe.training.precision, device))

@@ -77,7 +77,8 @@ class MaskedLMModule(LanguageModelModule):
         """Hidden states [N, D] of the places that each question looks at, all from one pass."""
         places = {"chosen": arrays["chosen"]}
         if self.question:
-            places["first"] = _first_places(arrays["input_ids"])
+            num_rows, width = arrays["input_ids"].shape
+            places["first"] = torch.arange(num_rows, device=arrays["input_ids"].device) * width
         if "boundary" in self.loss_weights:
             places |= {"left": arrays["boundary_left"], "right": arrays["boundary_right"]}
         states = self.states(arrays, torch.cat(tuple(places.values())))
@@ -111,8 +112,3 @@ class BoundaryHead(nn.Module):
         inner = self.first_norm(self.activate(self.first(around)))
         inner = self.second_norm(self.activate(self.second(inner)))
         return linear_cross_entropy(inner, self._tied[0].weight, self.bias, targets)
-
-
-def _first_places(input_ids: Tensor) -> Tensor:
-    """Flat places [B] of the first pieces of ids [B, T]."""
-    return torch.arange(len(input_ids), device=input_ids.device) * input_ids.shape[1]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,6 @@ from afterbert.base.rows import Rows
 from afterbert.base.stages import Stages
 
 Promise = Literal["exact", "at_most", "expected"]
-
-
-def _none() -> np.ndarray:
-    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Chosen:
 
     positions: np.ndarray
     spans: np.ndarray
-    gaps: np.ndarray = field(default_factory=_none)
+    gaps: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
     rank: np.ndarray | None = None
 
     @cached_property

@@ -18,5 +18,5 @@ class MemoryScore(Measure):
         if run.resolved is None:
             return None
         recipe = run.resolved.recipe
-        rows = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
+        rows = recipe.training.rows_at_once
         return Measurement(float(memory_need(recipe, run.data["tokenizer"]["vocab_size"]).of(rows)))

@@ -9,7 +9,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.characters import code_points
-from afterbert.text.pieces.encoding import EncodedTexts
+from afterbert.text.pieces.encoding import EncodedTexts, Pieces
 from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.tokenizer import Tokenizer
 
@@ -57,19 +57,14 @@ class PieceDecoder:
 
     def __call__(self, documents: Sequence[np.ndarray], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """These documents, each given by its piece ids, none of them special."""
-        found = [self._places(piece_ids) for piece_ids in documents]
-        texts = tuple(text for text, _, _ in found)
-        counts = np.fromiter(map(len, documents), np.int64, len(found))
-        offsets = np.repeat(starts_of(np.fromiter(map(len, texts), np.int64, len(texts)))[:-1], counts)
-        nothing = [np.zeros(0, np.int64)]
-        return EncodedTexts(
-            texts,
-            tuple(languages or (None,) * len(texts)),
+        found, nothing = [self._places(piece_ids) for piece_ids in documents], [np.zeros(0, np.int64)]
+        pieces = Pieces(
             np.concatenate([*documents, *nothing]).astype(np.int32),
-            np.concatenate([*(ends for _, _, ends in found), *nothing]) + offsets,
-            starts_of(counts),
-            np.concatenate([*(begins for _, begins, _ in found), *nothing]) + offsets,
+            np.concatenate([*(begins for _, begins, _ in found), *nothing]),
+            np.concatenate([*(ends for _, _, ends in found), *nothing]),
+            np.fromiter(map(len, documents), np.int64, len(found)),
         )
+        return EncodedTexts.of([text for text, _, _ in found], languages, pieces)
 
     def _places(self, piece_ids: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:
         """The text of a document, and the characters at which each piece begins and ends; pieces that share a

@@ -92,14 +92,24 @@ class EncodedTexts:
         first_end = np.repeat(self.text_starts[:-1] + 1, np.diff(self.piece_starts))
         return np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
 
-    @classmethod
-    def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
+    @staticmethod
+    def of(texts: Sequence[str], languages: Sequence[str | None] | None, pieces: Pieces) -> EncodedTexts:
+        """Puts texts together with the pieces of each."""
+        text_starts = starts_of(np.fromiter(map(len, texts), np.int64, len(texts)))
+        offsets, codes = np.repeat(text_starts[:-1], pieces.counts), tuple(languages or (None,) * len(texts))
+        ends, begins = pieces.ends + offsets, pieces.begins + offsets
+        return EncodedTexts(tuple(texts), codes, pieces.ids, ends, starts_of(pieces.counts), begins)
+
+    @staticmethod
+    def without_pieces(texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """Returns encoded texts of which only the characters matter."""
-        nothing, codes = np.zeros(0, np.int64), tuple(languages or (None,) * len(texts))
-        return cls(tuple(texts), codes, nothing.astype(np.int32), nothing, np.zeros(len(texts) + 1, np.int64), nothing)
+        nothing = np.zeros(0, np.int64)
+        return EncodedTexts.of(
+            texts, languages, Pieces(nothing.astype(np.int32), nothing, nothing, np.zeros(len(texts), np.int64))
+        )
 
 
-class _Pieces(NamedTuple):
+class Pieces(NamedTuple):
     """The pieces of some strings; begins and ends are counted within each string."""
 
     ids: np.ndarray
@@ -127,18 +137,9 @@ class PieceEncoder:
         """The pieces of these texts; texts of about a megabyte in all go well together."""
         texts = tuple(texts)
         found = self._pieces(list(texts)) if self._known is None else _by_chunks(texts, self._known)
-        text_starts = starts_of(np.fromiter(map(len, texts), np.int64, len(texts)))
-        offsets = np.repeat(text_starts[:-1], found.counts)
-        return EncodedTexts(
-            texts,
-            tuple(languages or (None,) * len(texts)),
-            self._id_of_text[found.ids],
-            found.ends + offsets,
-            starts_of(found.counts),
-            found.begins + offsets,
-        )
+        return EncodedTexts.of(texts, languages, found._replace(ids=self._id_of_text[found.ids]))
 
-    def _pieces(self, strings: list[str]) -> _Pieces:
+    def _pieces(self, strings: list[str]) -> Pieces:
         try:
             encodings = self._backend.encode_batch(strings, add_special_tokens=False)
         except BaseException as error:  # a panic of the library derives from BaseException
@@ -149,7 +150,7 @@ class PieceEncoder:
         ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int32, counts.sum())
         places = chain.from_iterable(chain.from_iterable(e.offsets for e in encodings))
         offsets = np.fromiter(places, np.int64, 2 * counts.sum()).reshape(-1, 2)
-        return _Pieces(ids, offsets[:, 0], offsets[:, 1], counts)
+        return Pieces(ids, offsets[:, 0], offsets[:, 1], counts)
 
 
 def _without_specials(tokenizer: Tokenizer) -> np.ndarray:
@@ -162,7 +163,7 @@ def _without_specials(tokenizer: Tokenizer) -> np.ndarray:
     return ids
 
 
-def _by_chunks(texts: tuple[str, ...], known: _Known) -> _Pieces:
+def _by_chunks(texts: tuple[str, ...], known: _Known) -> Pieces:
     chunks = [_CHUNK.findall(text) for text in texts]
     text_starts = starts_of(np.fromiter(map(len, chunks), np.int64, len(chunks)))
     numbers = known.numbers(chain.from_iterable(chunks), int(text_starts[-1]))
@@ -172,7 +173,7 @@ def _by_chunks(texts: tuple[str, ...], known: _Known) -> _Pieces:
     in_text = chunk_begins[:-1] - np.repeat(chunk_begins[text_starts[:-1]], np.diff(text_starts))
     shift = np.repeat(in_text, chunk_counts)
     counts = np.diff(starts_of(chunk_counts)[text_starts])
-    return _Pieces(table.ids[index], table.begins[index] + shift, table.ends[index] + shift, counts)
+    return Pieces(table.ids[index], table.begins[index] + shift, table.ends[index] + shift, counts)
 
 
 class _Numbers(dict[str, int]):
@@ -186,14 +187,14 @@ class _Numbers(dict[str, int]):
 class _Known:
     """The chunks seen so far, numbered, and the pieces of each."""
 
-    def __init__(self, encode: Callable[[list[str]], _Pieces]):
+    def __init__(self, encode: Callable[[list[str]], Pieces]):
         self._encode = encode
         self._forget()
 
     def _forget(self) -> None:
         nothing = np.zeros(0, np.int64)
         self._numbers = _Numbers()
-        self.table = _Pieces(np.zeros(0, np.int32), nothing, nothing, nothing)
+        self.table = Pieces(np.zeros(0, np.int32), nothing, nothing, nothing)
         self.lengths = nothing
         self.starts = starts_of(nothing)
 
@@ -205,13 +206,13 @@ class _Known:
         numbers = np.fromiter(map(self._numbers.__getitem__, chunks), np.int64, count)
         new = list(islice(reversed(self._numbers), len(self._numbers) - before))[::-1]
         if new:
-            self.table = _Pieces(*map(np.concatenate, zip(self.table, self._encode_new(new))))
+            self.table = Pieces(*map(np.concatenate, zip(self.table, self._encode_new(new))))
             lengths = np.fromiter(map(len, new), np.int64, len(new))
             self.lengths = np.concatenate((self.lengths, lengths))
             self.starts = starts_of(self.table.counts)
         return numbers
 
-    def _encode_new(self, chunks: list[str]) -> _Pieces:
+    def _encode_new(self, chunks: list[str]) -> Pieces:
         """Most chunks as one text, which is far faster than each alone: they may stand behind each other just as well
         as where they were found. Only those from the beginning or the end of a text must stand there again.
 
@@ -232,10 +233,10 @@ class _Known:
         stretch = np.maximum(np.searchsorted(starts, ends, side="left") - 1, opening)
         kept, shift = ~is_ours[stretch], (starts[stretch] - starts[opening])
         counts = np.bincount(stretch[kept], minlength=len(stretches))[~is_ours]
-        made = _Pieces(found.ids[kept], (found.begins - shift)[kept], (found.ends - shift)[kept], counts)
+        made = Pieces(found.ids[kept], (found.begins - shift)[kept], (found.ends - shift)[kept], counts)
         place = np.argsort(order)
         index = ranges(starts_of(counts)[place], counts[place])
-        return _Pieces(made.ids[index], made.begins[index], made.ends[index], counts[place])
+        return Pieces(made.ids[index], made.begins[index], made.ends[index], counts[place])
 
 
 def cuts_at_spaces(file: dict[str, Any]) -> bool:

@@ -286,11 +286,7 @@ def _kept(tokenizer: Tokenizer, content: dict[str, Any], used: set[int]) -> set[
     numbers = backend.get_vocab(with_added_tokens=True)
     kept = used | set(tokenizer.vocabulary.special_ids)
     kept |= {added["id"] for added in content.get("added_tokens") or []}
-    kept |= {
-        number
-        for piece, number in numbers.items()
-        if len(piece.removeprefix("##")) == 1 or re.fullmatch(r"<0x[0-9A-F]{2}>", piece)
-    }
+    kept |= {n for piece, n in numbers.items() if len(piece.removeprefix("##")) == 1 or _BYTE.fullmatch(piece)}
     if model.get("unk_id") is not None:
         kept.add(model["unk_id"])
     if model["type"] == "BPE":

@@ -70,23 +70,19 @@ def finished_before(out: Path, settings: Mapping[str, Any], *, overwrite: bool =
     if not (out / FILE).exists():
         return None
     try:
-        return _made_alike(out, settings)
+        store = Store.open(out)
+        before = store.manifest["settings"]
+        names = dict.fromkeys([*settings, *before])
+        changed = [name for name in names if settings.get(name) != before.get(name) and name != "made_by"]
+        if changed:
+            raise UserError(
+                f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or "
+                "say --overwrite"
+            )
     except UserError:
         if not overwrite:
             raise
         return None
-
-
-def _made_alike(out: Path, settings: Mapping[str, Any]) -> Store:
-    store = Store.open(out)
-    before = store.manifest["settings"]
-    names = dict.fromkeys([*settings, *before])
-    changed = [name for name in names if settings.get(name) != before.get(name) and name != "made_by"]
-    if changed:
-        raise UserError(
-            f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or say "
-            "--overwrite"
-        )
     shutil.rmtree(out / WORK, ignore_errors=True)  # left where it was killed after its very last step
     return store
 

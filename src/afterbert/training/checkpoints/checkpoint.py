@@ -100,11 +100,15 @@ class Checkpoints:
 
         Raises UserError when every checkpoint is damaged, or when one was made by a newer version.
         """
+        step, notes = self._processes.on_rank_zero(self._newest)
+        return None if step is None else self.at(step), notes
+
+    def _newest(self) -> tuple[int | None, list[str]]:
         notes: list[str] = []
         for step, path in sorted(self._found().items(), reverse=True):
             why = why_bad(path)
             if why is None:
-                return Saved(path, step), notes
+                return step, notes
             aside = self._set_aside(path)
             notes.append(f"checkpoint {path.name} is damaged ({why}); set aside as {aside.name}")
         damaged = sorted(entry.name for entry in self.folder.glob(".bad-*"))

@@ -35,16 +35,6 @@ class Checkpointing:
     device: torch.device
     processes: Processes
 
-    def latest(self) -> tuple[Saved | None, list[str]]:
-        """Finds the newest whole checkpoint (`Checkpoints.latest`), which process 0 asks for all."""
-
-        def look() -> tuple[int | None, list[str]]:
-            saved, notes = self.checkpoints.latest()
-            return saved.step if saved else None, notes
-
-        step, notes = self.processes.on_rank_zero(look)
-        return None if step is None else self.checkpoints.at(step), notes
-
     def save(self, progress: Progress, precision: Precision) -> Saved:
         """Saves a checkpoint of this very state and returns it. Raises SaveError if the disk is full."""
         files, scalars = self._capture()

@@ -40,8 +40,8 @@ class CheckpointWriter:
     def write(self, name: str, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Path:
         """Returns a whole, synced and verified checkpoint beside the others, not yet in its place."""
         self._writes += 1
-        own = sum(_bytes(tensors) for tensors in files.values())
-        needed = round(self._processes.total([own])[0])
+        own = ({key: here(tensor) for key, tensor in tensors.items()} for tensors in files.values())
+        needed = round(self._processes.total([sum(map(tensor_file.size_of, own))])[0])
         beside = self.folder / self._processes.on_rank_zero(lambda: self._begin(name, needed))
         failed, digests = None, {}
         try:
@@ -52,13 +52,15 @@ class CheckpointWriter:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         self._agree(failed, beside, needed)
-        all_digests = {n: Digest(**d) for own in self._processes.gathered(_plain(digests)) for n, d in own.items()}
+        plain = {name: asdict(digest) for name, digest in digests.items()}
+        all_digests = {n: Digest(**d) for each in self._processes.gathered(plain) for n, d in each.items()}
         self._processes.on_rank_zero(lambda: self._seal(beside, all_digests, state, needed))
         return beside
 
     def _begin(self, name: str, needed: int) -> str:
         """The name of a new folder to write into."""
-        self._check_space(needed)
+        if shutil.disk_usage(self.folder).free < needed:
+            raise self._too_small(needed, "disk full")
         beside = self.folder / f".tmp-{name}-{os.getpid()}"
         self.crash_point("before write")
         try:
@@ -109,11 +111,6 @@ class CheckpointWriter:
             shutil.rmtree(beside, ignore_errors=True)
             raise RuntimeError(f"the disk does not give back what was written to it: {beside.name}, {why}")
 
-    def _check_space(self, needed: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise self._too_small(needed, "disk full")
-
     def _explained(self, error: OSError, needed: int) -> OSError | SaveError:
         """The error itself, or what it says about the space on the disk."""
         return self._too_small(needed, error.strerror or "disk full") if error.errno in _NO_SPACE else error
@@ -129,12 +126,3 @@ class CheckpointWriter:
         """Ends this process where tests ask for it: AFTERBERT_TEST_CRASH_AT=save:<number of the write>:<point>."""
         if os.environ.get("AFTERBERT_TEST_CRASH_AT") == f"save:{self._writes}:{name}":
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _bytes(tensors: Tensors) -> int:
-    """What this process will write of them, about."""
-    return tensor_file.size_of({name: here(tensor) for name, tensor in tensors.items()})
-
-
-def _plain(digests: Mapping[str, Digest]) -> dict[str, dict[str, Any]]:
-    return {name: asdict(digest) for name, digest in digests.items()}

@@ -46,7 +46,8 @@ class Shards(Parallel):
         scores = self.module(arrays)
         if len(self.module.loss_weights) > 1 and scores:
             # Processes must have gradients of the same weights: a head unused here may be in use elsewhere.
-            unused = torch.stack([p.flatten()[:1].sum() for p in self._gathered()]).sum()
+            gathered = [p for p in self.module.parameters() if p.requires_grad and not is_piece(p)]
+            unused = torch.stack([p.flatten()[:1].sum() for p in gathered]).sum()
             name = next(iter(scores))
             scores[name] = scores[name] + 0 * unused
         return scores
@@ -64,10 +65,6 @@ class Shards(Parallel):
 
     def settle(self) -> None:
         self._root.reshard()
-
-    def _gathered(self) -> list[nn.Parameter]:
-        parameters = self.module.parameters()
-        return [p for p in parameters if p.requires_grad and not is_piece(p)]
 
 
 def _layers(module: nn.Module) -> list[list[nn.Module]]:

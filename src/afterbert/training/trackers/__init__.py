@@ -22,6 +22,20 @@ class Tracker(ABC):
         """Returns an observer that reports the run in this folder to the tool."""
 
 
+class FigureObserver(Observer, ABC):
+    """Writes the figures of every record as curves."""
+
+    def on_step(self, record: Mapping[str, Any]) -> None:
+        self.write("training", record)
+
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
+        self.write("held out", record)
+
+    @abstractmethod
+    def write(self, where: str, record: Mapping[str, Any]) -> None:
+        """Writes one record under this heading."""
+
+
 def figures_of(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yields all figures of a record of the log, those inside others too, by name.
 

@@ -13,7 +13,7 @@ import xxhash
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
 from afterbert.training.observers import Observer
-from afterbert.training.trackers import Tracker, figures_of
+from afterbert.training.trackers import FigureObserver, Tracker, figures_of
 
 _KEY = "afterbert.key"  # of a run's folder, so that a resumed run is found again
 
@@ -51,19 +51,13 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-class _Run(Observer):
+class _Run(FigureObserver):
     """What MLflow cannot take ends its curve and not the training."""
 
     def __init__(self, config: MLflow, folder: Path):
         self._config, self._folder, self._has_failed = config, folder.resolve(), False
 
-    def on_step(self, record: Mapping[str, Any]) -> None:
-        self._write("training", record)
-
-    def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        self._write("held out", record)
-
-    def _write(self, where: str, record: Mapping[str, Any]) -> None:
+    def write(self, where: str, record: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric
 
         if self._has_failed:

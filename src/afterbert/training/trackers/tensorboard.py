@@ -7,7 +7,7 @@ from typing import Any
 
 from afterbert.base.extras import from_extra
 from afterbert.training.observers import Observer
-from afterbert.training.trackers import Tracker, figures_of
+from afterbert.training.trackers import FigureObserver, Tracker, figures_of
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,12 @@ class TensorBoard(Tracker):
         return _Events(folder / "tensorboard")
 
 
-class _Events(Observer):
+class _Events(FigureObserver):
     def __init__(self, folder: Path):
         self._folder = folder
         self._writer: Any = None
 
-    def on_step(self, record: Mapping[str, Any]) -> None:
-        self._write("training", record)
-
-    def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        self._write("held out", record)
-
-    def _write(self, where: str, record: Mapping[str, Any]) -> None:
+    def write(self, where: str, record: Mapping[str, Any]) -> None:
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter  # asks for tensorboard when it is imported
 
