@@ -1,6 +1,8 @@
 """Which rows form step n: a pure function, the same for any workers, processes, micro-batches or point of resume."""
 
+import itertools
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from toy_run import ToyPlan, pose
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.training.feed import Feed
+from afterbert.training.distribution.processes import SingleProcess
+from afterbert.training.feed import Feed, Prefetch
 
 
 def feed(size=27, *, batch_size=8, views=None, order="shuffled", plan=None, pose=pose, seed=3):
@@ -36,6 +39,13 @@ def same(one, other):
         assert a.arrays.keys() == b.arrays.keys()
         for name, array in a.arrays.items():
             np.testing.assert_array_equal(array, b.arrays[name])
+
+
+def steps_of(source, first, *, workers, size=8):
+    """The micro-batches of one step after another, prepared ahead."""
+    with closing(Prefetch(source, workers=workers, processes=SingleProcess())) as ahead:
+        for step in itertools.count(first):
+            yield ahead.batches(step, size)
 
 
 def first(steps, count):
@@ -107,8 +117,8 @@ def test_processes_share_the_same_rows(world_size):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_change_nothing(workers):
-    alone = first(feed().steps(2, workers=0, micro_batch_size=3), 9)
-    together = first(feed().steps(2, workers=workers, micro_batch_size=3), 9)
+    alone = first(steps_of(feed(), 2, workers=0, size=3), 9)
+    together = first(steps_of(feed(), 2, workers=workers, size=3), 9)
     for a, b in zip(alone, together):
         same(a, b)
     for n, batches in enumerate(alone):
@@ -140,7 +150,7 @@ def test_one_plan_a_view_for_all_workers():
         planned.append(noise.view)
         return ToyPlan(1000, Noise(1))
 
-    first(feed(views=1, plan=plan).steps(0, workers=4), 50)
+    first(steps_of(feed(views=1, plan=plan), 0, workers=4), 50)
     assert planned == [0]
 
 
@@ -154,7 +164,7 @@ def test_errors_come_out_at_their_step(workers, error):
         return batch
 
     bad = next(n for n in range(9) if 5 in keys(feed().step(n)))
-    steps = feed(pose=broken).steps(0, workers=workers)
+    steps = steps_of(feed(pose=broken), 0, workers=workers)
     for n in range(bad):
         assert keys(next(steps)) == keys(feed().step(n))
     with pytest.raises(type(error)) as raised:
@@ -164,7 +174,7 @@ def test_errors_come_out_at_their_step(workers, error):
 
 
 def test_closing_ends_the_threads():
-    steps = feed().steps(0, workers=2)
+    steps = steps_of(feed(), 0, workers=2)
     next(steps)
     assert any(thread.name.startswith("feed") for thread in threading.enumerate())
     steps.close()

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from statistics import harmonic_mean
 
 import numpy as np
@@ -24,6 +26,8 @@ from afterbert.text.token_store.store import Split
 from afterbert.training.config import LongRows, Order, Training
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.epochs import EpochPart, Epochs
+
+_AHEAD = 2  # steps that are prepared before they are asked for
 
 
 class Feed:
@@ -144,45 +148,6 @@ class Feed:
         else:
             yield replace(whole, numbers=whole.numbers[mine], slots=whole.slots[mine])
 
-    def steps(
-        self,
-        first: int,
-        *,
-        workers: int = 1,
-        ahead: int = 2,
-        micro_batch_size: int | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> Generator[list[Batch], None, None]:
-        """Yields the micro-batches of steps `first`, `first + 1`, ... without end, with up to `ahead` steps prepared
-        before they are asked for.
-
-        An error while preparing comes out here, at its step. Close the iterator to end the threads.
-        """
-
-        def prepare(number: int) -> list[Batch]:
-            try:
-                return self.step(number, micro_batch_size=micro_batch_size, rank=rank, world_size=world_size)
-            except Exception as error:
-                error.add_note(f"while preparing the batch of step {number + 1}")
-                raise
-
-        if workers == 0:
-            while True:
-                yield prepare(first)
-                first += 1
-        with ThreadPoolExecutor(workers, thread_name_prefix="feed") as threads:
-            waiting: deque[Future[list[Batch]]] = deque()
-            try:
-                while True:
-                    while len(waiting) <= ahead:
-                        waiting.append(threads.submit(prepare, first))
-                        first += 1
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
     def _batch(self, part: EpochPart, progress: float) -> Batch:
         noise = self.epochs.noise(part.epoch).at(progress)
         plan = self.epochs.plan(part.epoch)
@@ -198,8 +163,9 @@ class Feed:
 
 
 class Prefetch:
-    """Prepares what this process reads of each step. Steps in order cost no waiting; another step, or another size, is
-    begun anew. Close it to end the threads."""
+    """Prepares what this process reads of each step, up to two steps before it is asked for. Steps in order cost no
+    waiting; another step, or another size, is begun anew. An error while preparing comes out at its step. Close it to
+    end the threads."""
 
     def __init__(self, feed: Feed, *, workers: int, processes: Processes):
         self._feed, self._workers, self._processes = feed, workers, processes
@@ -210,13 +176,7 @@ class Prefetch:
         """Gives the micro-batches of update `step` (0-based). Raises UserError as `Feed.step` does."""
         if self._prepared is None or self._following != (step, micro_batch_size):
             self.close()
-            self._prepared = self._feed.steps(
-                step,
-                workers=self._workers,
-                micro_batch_size=micro_batch_size,
-                rank=self._processes.rank,
-                world_size=self._processes.size,
-            )
+            self._prepared = self._steps(step, micro_batch_size)
         self._following = (step + 1, micro_batch_size)
         return next(self._prepared)
 
@@ -224,6 +184,30 @@ class Prefetch:
         if self._prepared is not None:
             self._prepared.close()
             self._prepared = None
+
+    def _steps(self, first: int, size: int) -> Generator[list[Batch], None, None]:
+        """The micro-batches of steps `first`, `first + 1`, ... without end."""
+        numbers, prepare = count(first), partial(self._prepare, size=size)
+        if self._workers == 0:
+            yield from map(prepare, numbers)
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="feed") as threads:
+            waiting: deque[Future[list[Batch]]] = deque()
+            try:
+                while True:
+                    while len(waiting) <= _AHEAD:
+                        waiting.append(threads.submit(prepare, next(numbers)))
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _prepare(self, number: int, *, size: int) -> list[Batch]:
+        rank, world_size = self._processes.rank, self._processes.size
+        try:
+            return self._feed.step(number, micro_batch_size=size, rank=rank, world_size=world_size)
+        except Exception as error:
+            error.add_note(f"while preparing the batch of step {number + 1}")
+            raise
 
 
 def feed_for(
