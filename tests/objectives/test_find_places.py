@@ -103,5 +103,5 @@ def test_what_does_not_fit_is_refused() -> None:
         FindPlaces(in_place)
     with pytest.raises(UserError, match="no head for answer deleted"):
         MaskedLM(objective("deleted").pretext)
-    with pytest.raises(UserError, match="read both ways"):
+    with pytest.raises(UserError, match="reads both ways"):
         objective("deleted").check(Decoder())

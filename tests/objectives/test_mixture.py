@@ -145,7 +145,7 @@ def test_who_goes_through_stages() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(UserError, match="at least two members"):
         mixture("summed", masked=1)
-    with pytest.raises(UserError, match="masked_lm objective needs a model that reads both ways"):
+    with pytest.raises(UserError, match="masked_lm needs a model that reads both ways"):
         mixture("summed", causal=1, masked=1).check(Decoder())
     with pytest.raises(UserError, match="another plain word"):
         Mixture((Member("a/b", MASKED), Member("c", CAUSAL)))

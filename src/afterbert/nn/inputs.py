@@ -11,6 +11,8 @@ from torch import Tensor
 
 from afterbert.nn.visibility import PaddedVisibility
 
+_BESIDE = ("token_type_ids", "position_ids", "language_ids")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -29,13 +31,8 @@ class Inputs:
     @staticmethod
     def of(arrays: Mapping[str, Tensor]) -> Inputs:
         """Returns the inputs among a batch's arrays on the device, whatever else they hold."""
-        return Inputs(
-            arrays["input_ids"],
-            arrays.get("token_type_ids"),
-            arrays.get("position_ids"),
-            arrays.get("language_ids"),
-            PaddedVisibility.of(arrays),
-        )
+        beside = {name: arrays.get(name) for name in _BESIDE}
+        return Inputs(arrays["input_ids"], **beside, visibility=PaddedVisibility.of(arrays))
 
     @staticmethod
     def languages_at(arrays: Mapping[str, Tensor], places: Tensor) -> Tensor | None:
@@ -52,10 +49,5 @@ class Inputs:
 
     def beside_ids(self) -> dict[str, Any]:
         """Returns the keyword arguments of a backbone's forward pass that are given, except the ids."""
-        named = {
-            "token_type_ids": self.token_type_ids,
-            "position_ids": self.position_ids,
-            "language_ids": self.language_ids,
-            "visibility": self.visibility,
-        }
+        named = {name: getattr(self, name) for name in (*_BESIDE, "visibility")}
         return {name: value for name, value in named.items() if value is not None}

@@ -19,7 +19,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
-from afterbert.base.rows import Rows, starts_of
+from afterbert.base.rows import Rows, in_order, starts_of
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, Objective, PretextTask
@@ -124,10 +124,7 @@ def _halves(rows: Rows, vocabulary: Vocabulary) -> Rows:
     """The first texts of all rows, then the second ones, each with the special pieces that one text alone has."""
     closes = vocabulary.sep if vocabulary.sep is not None else vocabulary.eos
     sides = [_side(rows, side, vocabulary.cls, closes) for side in (0, 1)]
-    planes = {name: np.concatenate([side.planes[name] for side in sides]) for name in sides[0].planes}
-    lengths = np.concatenate([side.lengths for side in sides])
-    ids = np.concatenate([side.piece_ids for side in sides])
-    return _renamed(Rows(ids, starts_of(lengths), rows.keys, planes), rows)
+    return _renamed(in_order(sides, np.arange(2 * len(rows))), rows)
 
 
 def _side(rows: Rows, side: int, opens: int | None, closes: int | None) -> Rows:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
@@ -37,7 +36,4 @@ class FindPlaces(PretextObjective):
         return FindPlacesModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        if not architecture.is_encoder:
-            raise UserError(
-                "find_places asks at every piece of a text that is read both ways; set model.type to encoder"
-            )
+        self.check_reads_both_ways(architecture)

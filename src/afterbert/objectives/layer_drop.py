@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import DropoutRate
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.nn.stack import Compute, StackModule, stood_in
@@ -26,7 +25,7 @@ from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjectiv
 class LayerDrop(WrappingObjective):
     """An objective that leaves out layers at random while it trains."""
 
-    rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    rate: DropoutRate = 0.2
     """The chance that a layer is left out of a pass in training."""
 
     def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> LayerDropModule:

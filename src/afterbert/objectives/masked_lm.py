@@ -106,11 +106,7 @@ class MaskedLM(TextStart):
         return MaskedLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        if not architecture.is_encoder:
-            raise UserError(
-                "a masked_lm objective needs a model that reads both ways; set model.type to encoder, or choose "
-                "another objective"
-            )
+        self.check_reads_both_ways(architecture)
         if self.boundary is not None and cast("Encoder", architecture).stack.sharing.tables > 1:
             raise UserError(ONE_TABLE.format("boundary"))
         if self.segments == "by_sight" and architecture.type_vocab_size < 6:

@@ -150,11 +150,7 @@ class ReplacedTokens(TextStart):
         return ReplacedTokensModule(self, cast("Encoder", architecture), backbone, vocabulary)
 
     def check(self, architecture: Architecture) -> None:
-        if not architecture.is_encoder:
-            raise UserError(
-                "replaced_tokens needs a model that reads both ways; set model.type to encoder, or choose "
-                "another objective"
-            )
+        self.check_reads_both_ways(architecture)
         if cast("Encoder", architecture).stack.sharing.tables > 1:
             raise UserError(ONE_TABLE.format("replaced_tokens"))
         if self.generator.shares == "all" and self.generator.of(cast("Encoder", architecture)) != architecture:

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,7 +69,7 @@ def judge(
         progress.recent_losses.append(loss)  # so that a new level is not left out for ever
         return StepVerdict("skip", f"step {step}: the loss jumped to {loss:.4g}; left out")
     progress.non_finite += 1
-    part = first_bad_part(found.gradient.losses)
+    part = next((name for name, loss in found.gradient.losses.items() if not math.isfinite(loss)), None)
     what = (
         f"part '{part}' of the loss is {found.gradient.losses[part]}" if part else "the gradient is not finite"
     ) + _where(found, processes)
@@ -125,12 +125,3 @@ def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int
         "parameters_bad_themselves": [n for n, one in named.items() if not one.isfinite().all()][:_NAMED_PARAMETERS],
     }
     (folder / "diagnosis.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-
-
-def first_bad_part(losses: Mapping[str, float]) -> str | None:
-    """Returns the first part of the score that is not finite; None if the gradient alone is bad.
-
-    >>> first_bad_part({"masked": 1.0, "pair": float("nan")})
-    'pair'
-    """
-    return next((name for name, loss in losses.items() if not math.isfinite(loss)), None)

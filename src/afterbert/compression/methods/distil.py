@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import NotNegative
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Method, Setting
@@ -30,7 +31,7 @@ from afterbert.interop.revocabulary import with_vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective
 from afterbert.objectives.modules import ObjectiveModule
-from afterbert.objectives.parts.distillation import DistillationModule, Losses, Matching, Weight, with_counts
+from afterbert.objectives.parts.distillation import DistillationModule, Losses, Matching, with_counts
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
 from afterbert.probes.masked_model import MaskedModel
@@ -47,17 +48,17 @@ class Distil(TrainingMethod):
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """By which logits are divided before they are compared."""
-    soft: Weight = 1.0
+    soft: NotNegative = 1.0
     """Weight of the teacher's distribution."""
-    hard: Weight = 0.0
+    hard: NotNegative = 0.0
     """Weight of the labels."""
-    hidden: Weight = 0.0
+    hidden: NotNegative = 0.0
     """Weight of TinyBERT's hidden states."""
-    attention: Weight = 0.0
+    attention: NotNegative = 0.0
     """Weight of TinyBERT's attention scores."""
-    relations: Weight = 0.0
+    relations: NotNegative = 0.0
     """Weight of MiniLM's attention and value relations."""
-    patient: Weight = 0.0
+    patient: NotNegative = 0.0
     """Weight of patient distillation's first pieces."""
     patient_layers: Matching = "skip"
     """Which of the teacher's layers these are of: every k-th, or those below its last one."""

@@ -5,11 +5,9 @@ separate with the embeddings; here a table of positions stays shared (the laptop
 """
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import CountFromZero
 from afterbert.nn.sharing import Sharing, SharingPlan
 
 
@@ -23,7 +21,7 @@ class ShareByLanguage(Sharing):
 
     languages: tuple[str, ...]
     """Codes, in the order of their numbers."""
-    layers: Annotated[int, Field(ge=0)] = 0
+    layers: CountFromZero = 0
     """How many layers, from the lowest, each language has for itself."""
     embeddings: bool = False
     """Whether each language has its own table of pieces, and so its own softmax: then no piece is shared."""

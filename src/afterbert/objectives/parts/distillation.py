@@ -10,14 +10,14 @@ calls skip; its other way, last, can be set. Numbers are learned by squared erro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import NotNegative, Positive
 from afterbert.nn.recording import Attended, Pass, recorded
 from afterbert.nn.visibility import PaddedVisibility, is_piece
 from afterbert.objectives import Batch
@@ -25,7 +25,6 @@ from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.wrapping import WrappingModule
 
-Weight = Annotated[float, Field(ge=0)]
 Matching = Literal["skip", "last"]
 _MEANINGS = {
     "soft": Meaning("answers, learned from the teacher", "nats per answer"),
@@ -47,21 +46,21 @@ class Losses:
     `Losses(temperature=1)`, the one before `Losses(soft=0, hidden=1, attention=1)`.
     """
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Positive = 1.0
     """By which both sides' logits are divided in the soft loss, which is multiplied by its square."""
-    soft: Weight = 1.0
+    soft: NotNegative = 1.0
     """Divergence from the teacher's distribution; of numbers, the squared error."""
-    hard: Weight = 0.0
+    hard: NotNegative = 0.0
     """The task's own loss."""
-    cosine: Weight = 0.0
+    cosine: NotNegative = 0.0
     """One minus the cosine of the last states of each piece."""
-    hidden: Weight = 0.0
+    hidden: NotNegative = 0.0
     """Squared error of the states of matched layers, the embeddings among them."""
-    attention: Weight = 0.0
+    attention: NotNegative = 0.0
     """Squared error of the attention scores of matched layers, before the softmax."""
-    relations: Weight = 0.0
+    relations: NotNegative = 0.0
     """Divergence of the last layer's attention and of the relations of its values."""
-    patient: Weight = 0.0
+    patient: NotNegative = 0.0
     """Squared error of the normalised states of the first piece of matched layers, the last one aside."""
     patient_layers: Matching = "skip"
     """Which of the teacher's layers are matched there: every k-th, or those below its last one."""

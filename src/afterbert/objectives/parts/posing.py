@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, Objective, PretextTask
@@ -21,6 +23,7 @@ from afterbert.pretext.task import Pretext
 from afterbert.text.token_store.store import Split
 
 if TYPE_CHECKING:
+    from afterbert.models import Architecture
     from afterbert.nn.heads import LMHeadModule
     from afterbert.objectives.modules import ObjectiveModule
 
@@ -62,6 +65,14 @@ class PretextObjective(Objective, ABC):
         asked, counts = asked_arrays(posed, width=width, in_place=self.in_place)
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
+
+    def check_reads_both_ways(self, architecture: Architecture) -> None:
+        """Raises UserError for a model that does not."""
+        if not architecture.is_encoder:
+            raise UserError(
+                f"{name_of(self)} needs a model that reads both ways; set model.type to encoder, or choose another "
+                "objective"
+            )
 
     def course(self) -> tuple[Stages, ...]:
         found = [edit.selection.course for edit in self.pretext.edits]

@@ -75,11 +75,8 @@ def pack(values: np.ndarray, width: int) -> np.ndarray:
     """
     values = np.asarray(values, dtype=np.uint8)
     assert width == 8 or not (values >> width).any(), f"values fit in {width} bits"
-    per_byte = 8 // width
-    full = np.zeros(-(-len(values) // per_byte) * per_byte, dtype=np.uint8)
-    full[: len(values)] = values
-    shifts = (np.arange(per_byte) * width).astype(np.uint8)
-    return np.bitwise_or.reduce(full.reshape(-1, per_byte) << shifts, axis=1)
+    bits = np.unpackbits(values[:, None], axis=1, count=width, bitorder="little")
+    return np.packbits(bits.ravel(), bitorder="little")
 
 
 def unpack(packed: np.ndarray, index: np.ndarray, width: int) -> np.ndarray:
