@@ -38,6 +38,17 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return found
 
 
+def flags_at(places: Any, size: int) -> np.ndarray:
+    """Returns bool [size]: True at these places.
+
+    >>> flags_at([0, 2], 4).tolist()
+    [True, False, True, False]
+    """
+    found = np.zeros(size, dtype=bool)
+    found[places] = True
+    return found
+
+
 def filled_up(rows: Sequence[Any], fill: int) -> np.ndarray:
     """Returns int64 [B, T] from rows of whole numbers of their own lengths, filled up on the right.
 

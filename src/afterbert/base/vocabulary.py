@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from afterbert.base.errors import UserError
+from afterbert.base.rows import flags_at
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,7 @@ class Vocabulary:
     @cached_property
     def is_special(self) -> np.ndarray:
         """bool [size]: whether an id is special."""
-        flags = np.zeros(self.size, dtype=bool)
-        flags[list(self.special_ids)] = True
-        return flags
+        return flags_at(list(self.special_ids), self.size)
 
     @cached_property
     def ordinary_ids(self) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.corruptions import Corruption
@@ -70,13 +70,11 @@ def written(
     in_row = np.maximum(places - np.repeat(original.row_starts[:-1], lengths), 0)
     last = np.where(lengths > 0, np.append(in_row, 0)[row_starts[1:] - 1], -1)
     starts = row_starts + len(ends) * np.arange(len(row_starts))
-    is_end = np.zeros(starts[-1], dtype=bool)
-    for number in range(len(ends)):
-        is_end[starts[1:] - len(ends) + number] = True
+    where = starts[1:] - len(ends) + np.arange(len(ends))[:, None]  # [ends, B]
+    is_end = flags_at(where, starts[-1])
     all_ids, all_places = np.empty(len(is_end), dtype=np.int32), np.empty(len(is_end), dtype=np.int64)
     all_special, is_text = is_end.copy(), ~is_end
     all_ids[is_text], all_places[is_text], all_special[is_text] = ids, in_row, is_special
     for number, end in enumerate(ends):
-        where = starts[1:] - len(ends) + number
-        all_ids[where], all_places[where] = end, last + 1 + number
+        all_ids[where[number]], all_places[where[number]] = end, last + 1 + number
     return WrittenText(Rows(all_ids, starts, original.keys, {"special": all_special}), places=all_places)

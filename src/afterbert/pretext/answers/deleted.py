@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterbert.base.rows import flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers._text import AboutOneEdit
 from afterbert.pretext.corruptions.delete import Delete
@@ -24,8 +25,7 @@ class Deleted(AboutOneEdit):
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:
         step, rows = self.step(posed), posed.shown
         before = np.concatenate([[-1], step.origin[:-1]])
-        opens = np.zeros(rows.num_pieces, dtype=bool)
-        opens[rows.row_starts[:-1][rows.lengths > 0]] = True
+        opens = flags_at(rows.row_starts[:-1][rows.lengths > 0], rows.num_pieces)
         before[opens] = step.before.row_starts[:-1][rows.lengths > 0] - 1
         is_after_gap = step.origin - before > 1
         asked = np.flatnonzero(~(opens & rows.planes["special"]))

@@ -30,10 +30,7 @@ class Dropped(Answer):
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
         hiding = [number for number, step in enumerate(posed.steps) if hides_text(step.corruption)]
         original = posed.original
-        is_gone = np.zeros(original.num_pieces, dtype=bool)
-        for number in hiding:
-            is_gone[kept_places(posed, number)[0]] = True
-        places = np.flatnonzero(is_gone)
+        places = np.unique(np.concatenate([kept_places(posed, number)[0] for number in hiding]))
         starts = np.searchsorted(places, original.row_starts)
         is_special = np.zeros(len(places), dtype=bool)
         return written(original, starts, original.piece_ids[places], places, is_special, [end_id(vocabulary)])

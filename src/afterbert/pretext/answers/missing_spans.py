@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.base.rows import starts_of
+from afterbert.base.rows import flags_at, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.answers._text import end_id, is_marking, kept_places, written
@@ -51,8 +51,7 @@ class MissingSpans(Answer):
         sizes[full] += np.bincount(spans, minlength=len(full))
         starts = starts_of(sizes)
         at_marks, at_text = starts[:-1], full[spans] + np.arange(1, len(spans) + 1)
-        is_mark = np.zeros(starts[-1], dtype=bool)
-        is_mark[at_marks] = True
+        is_mark = flags_at(at_marks, starts[-1])
         ids, where = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int64)
         ids[at_marks] = step.after.piece_ids[step.origin < 0]
         where[at_marks] = posed.places_first(number, marks.positions)

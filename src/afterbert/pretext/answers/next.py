@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.errors import UserError
+from afterbert.base.rows import flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer, Terms
 from afterbert.pretext.posed import AskedInPlace, Posed
@@ -30,9 +31,7 @@ class Next(Answer):
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> AskedInPlace:
         rows = posed.shown
-        is_asked = np.zeros(rows.num_pieces, dtype=bool)
-        for step in posed.steps:
-            is_asked[step.chosen.positions] = True
+        is_asked = flags_at(np.concatenate([step.chosen.positions for step in posed.steps]), rows.num_pieces)
         if self.ends:
             is_asked[1:] |= is_asked[:-1] & rows.planes["special"][1:]
         is_asked[rows.row_starts[:-1][rows.lengths > 0]] = False  # nothing stands before a row's first piece

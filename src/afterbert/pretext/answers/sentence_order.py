@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from afterbert.base.rows import flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers._text import AboutOneEdit
 from afterbert.pretext.corruptions.permute_sentences import PermuteSentences
@@ -35,7 +36,5 @@ class SentenceOrder(AboutOneEdit):
         has_next = np.append(stretch[1:] == stretch[:-1], False)[: len(starts)]
         targets = np.where(has_next, np.append(starts[1:], 0)[: len(starts)], starts)
         is_alone = ~has_next & ~np.insert(has_next, 0, False)[:-1]
-        candidates = np.zeros(step.before.num_pieces, dtype=bool)
-        candidates[starts] = True
         asked = np.flatnonzero(~is_alone)[np.argsort(starts[~is_alone])]
-        return Pointers("sentence_order", starts[asked], targets[asked], candidates)
+        return Pointers("sentence_order", starts[asked], targets[asked], flags_at(starts, step.before.num_pieces))

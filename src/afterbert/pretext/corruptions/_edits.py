@@ -8,7 +8,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
 from afterbert.pretext.selections import Chosen
@@ -32,10 +32,8 @@ def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
 def hidden_at(rows: Rows, positions: np.ndarray) -> np.ndarray:
     """Returns the plane `hidden`, bool [T], with these flat positions added."""
-    hidden = rows.planes.get("hidden")
-    hidden = np.zeros(rows.num_pieces, dtype=bool) if hidden is None else hidden.copy()
-    hidden[positions] = True
-    return hidden
+    before, added = rows.planes.get("hidden"), flags_at(positions, rows.num_pieces)
+    return added if before is None else before | added
 
 
 def with_ids(rows: Rows, piece_ids: np.ndarray, **planes: np.ndarray) -> Shown:
@@ -70,12 +68,10 @@ def merged(chosen: Chosen, rows: Rows) -> Chosen:
     touches = chosen.positions[begins[1:] - 1] + 1 == first[1:]
     if not len(chosen.gaps) and not touches.any():
         return chosen
-    opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
-    opens_row[rows.row_starts] = True
+    opens_row = flags_at(rows.row_starts, rows.num_pieces + 1)
     stays = np.ones(len(begins), dtype=bool)
     stays[1:] = ~touches | opens_row[first[1:]]
-    is_chosen = np.zeros(rows.num_pieces + 1, dtype=bool)
-    is_chosen[chosen.positions] = True
+    is_chosen = flags_at(chosen.positions, rows.num_pieces + 1)
     gaps = chosen.gaps
     gaps = np.unique(gaps[~is_chosen[gaps] & ~(is_chosen[gaps - 1] & ~opens_row[gaps])])
     spans = np.cumsum(stays) - 1
@@ -105,8 +101,7 @@ class MarkedSpans(Corruption):
 def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:
     """Returns the rows with each span, empty ones included, replaced by one piece: these ids (one, or [M])."""
     marks = chosen.marks
-    kept = np.ones(rows.num_pieces, dtype=bool)
-    kept[chosen.positions] = False
+    kept = ~flags_at(chosen.positions, rows.num_pieces)
     kept[chosen.positions[chosen.begins]] = True
     index = np.flatnonzero(kept)
     if not len(chosen.gaps):
@@ -117,8 +112,7 @@ def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:
         chosen_before[~marks.is_gap] = chosen.begins
         chosen_before[marks.is_gap] = np.searchsorted(chosen.positions, chosen.gaps)
         at = marks.positions - chosen_before + np.arange(len(marks.positions))
-        is_new = np.zeros(len(index) + len(chosen.gaps), dtype=bool)
-        is_new[at[marks.is_gap]] = True
+        is_new = flags_at(at[marks.is_gap], len(index) + len(chosen.gaps))
         with_gaps = np.empty(len(is_new), dtype=np.int64)
         with_gaps[is_new], with_gaps[~is_new] = chosen.gaps, index
         index = with_gaps

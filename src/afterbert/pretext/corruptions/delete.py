@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
 from afterbert.pretext.corruptions._edits import cut_anew
@@ -30,7 +30,5 @@ class Delete(Corruption):
         return size - fewest
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
-        kept = np.ones(rows.num_pieces, dtype=bool)
-        kept[chosen.positions] = False
-        index = np.flatnonzero(kept)
+        index = np.flatnonzero(~flags_at(chosen.positions, rows.num_pieces))
         return Shown(cut_anew(rows, index), index)

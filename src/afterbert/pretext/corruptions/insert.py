@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, flags_at
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
 from afterbert.pretext.corruptions._edits import bits_at, random_pieces, with_new
@@ -35,8 +35,7 @@ class Insert(Corruption):
         times = np.ones(rows.num_pieces, dtype=np.int64)
         times[chosen.positions] = 2
         index = np.repeat(np.arange(rows.num_pieces), times)
-        is_new = np.zeros(len(index), dtype=bool)
-        is_new[chosen.positions + np.arange(len(chosen.positions))] = True
+        is_new = flags_at(chosen.positions + np.arange(len(chosen.positions)), len(index))
         shown = with_new(rows, index, is_new)
         shown.piece_ids[is_new] = random_pieces(bits_at(rows, chosen.positions, noise), vocabulary)
         return Shown(shown, np.where(is_new, -1, index))

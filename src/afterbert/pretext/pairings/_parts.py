@@ -8,7 +8,7 @@ import numpy as np
 import xxhash
 
 from afterbert.base.noise import mix
-from afterbert.base.rows import Planes, Rows, ranges, starts_of
+from afterbert.base.rows import Planes, Rows, flags_at, ranges, starts_of
 from afterbert.text.token_store.store import Split
 
 NONE = -1  # no special piece here
@@ -51,8 +51,7 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
     begins, total = offsets[:-1], int(offsets[-1])
     after_text = begins + has_special[0] + parts.lengths
     where = np.stack([begins, after_text, after_text + has_special[1]])[has_special]
-    is_special = np.zeros(total, dtype=bool)
-    is_special[where] = True
+    is_special = flags_at(where, total)
     is_text, source = ~is_special, ranges(parts.starts, parts.lengths)
     ids = np.empty(total, dtype=np.int32)
     ids[is_text] = split.pieces(source)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.rows import Rows, flags_at, ranges, starts_of
 from afterbert.pretext.draws import shuffled
 from afterbert.pretext.selections import Chosen
 from afterbert.pretext.selections._spans import collected
@@ -153,9 +153,7 @@ def served(units: Units, starts: np.ndarray, lengths: np.ndarray, budgets: np.nd
         short = np.searchsorted(pieces, pieces[run] + left[lines], side="right") - 1 - run
         left[lines] -= pieces[run + short] - pieces[run]
         first, size = np.concatenate([first, run[short > 0]]), np.concatenate([size, short[short > 0]])
-    is_taken, begins = np.zeros(len(units.starts), dtype=bool), np.zeros(len(units.starts), dtype=bool)
-    is_taken[ranges(first, size)] = True
-    begins[first] = True
+    is_taken, begins = (flags_at(places, len(units.starts)) for places in (ranges(first, size), first))
     return Served(is_taken, begins, left, (left > 0) & ~over.any(axis=1))
 
 

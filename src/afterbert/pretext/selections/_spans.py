@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.rows import Rows, flags_at, ranges, starts_of
 from afterbert.pretext.draws import subset
 from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.units import Units, ordinary_counts
@@ -69,8 +69,7 @@ def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | 
     positions = units.pieces(index)
     if units.are_pieces:
         return spanned(positions, begins, rows)
-    at_piece = np.zeros(len(positions), dtype=bool)
-    at_piece[starts_of(units.lengths[index])[:-1][begins]] = True
+    at_piece = flags_at(starts_of(units.lengths[index])[:-1][begins], len(positions))
     return spanned(positions, at_piece, rows)
 
 
@@ -91,8 +90,7 @@ def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: 
     starts = slots - np.arange(len(slots))  # without the spans before ...
     starts += before[:-1] - before[offsets[row]]  # ... but with their units
     index = ranges(starts, lengths)
-    begins = np.zeros(len(index), dtype=bool)
-    begins[before[:-1][lengths > 0]] = True
+    begins = flags_at(before[:-1][lengths > 0], len(index))
     chosen = collected(units, index, rows, begins)
     is_gap = lengths == 0
     if not is_gap.any():

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise, mix
-from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.rows import Rows, flags_at, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
 from afterbert.pretext.selections import Chosen
 from afterbert.pretext.selections._spans import RatedUnits, collected, cut_last, share
@@ -87,9 +87,7 @@ class PermutationTail(RatedUnits):
         high = (in_row[:-1] + lengths) * units.counts[row] // budgets[row]
         nth = np.arange(len(lengths)) - starts_of(counts)[row]
         spare = noise.of("places").integers(high - low - lengths + 1, rows.keys[row], nth)
-        begins = np.zeros(int(lengths.sum()), dtype=bool)
-        begins[before[:-1]] = True
-        return ranges(units.row_starts[row] + low + spare, lengths), begins
+        return ranges(units.row_starts[row] + low + spare, lengths), flags_at(before[:-1], int(lengths.sum()))
 
 
 def _parts(rows: Rows) -> tuple[Rows, np.ndarray]:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
-from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.rows import Rows, flags_at, ranges, starts_of
 from afterbert.pretext.draws import subset
 from afterbert.pretext.selections import Chosen
 from afterbert.pretext.selections._spans import RatedUnits, collected, share
@@ -68,8 +68,7 @@ class T5Partition(RatedUnits):
             offset = noise.of("roll").integers(sizes, rows.keys)
             index = (index + np.repeat(offset[row], noise_lengths)) % np.repeat(sizes[row], noise_lengths)
         index += np.repeat(units.row_starts[row], noise_lengths)
-        is_begin = np.zeros(len(units.starts), dtype=bool)
-        is_begin[index[first]] = True
+        is_begin = flags_at(index[first], len(units.starts))
         index = np.sort(index) if self.roll else index
         return collected(units, index, rows, is_begin[index])
 

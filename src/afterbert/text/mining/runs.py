@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterbert.base.rows import flags_at
 from afterbert.text.mining.stream import WordStream
 from afterbert.text.planes._words import followed_by
 
@@ -84,9 +85,7 @@ def _entropy(counts: np.ndarray, numbers: np.ndarray, neighbours: np.ndarray, is
 def most_usual(runs: Runs, wanted: np.ndarray, stream: WordStream) -> np.ndarray:
     """Returns for each of these runs [M] a place where it is written in its most frequent way, int64 [M]; the first way
     of several."""
-    is_wanted = np.zeros(len(runs.counts), dtype=bool)
-    is_wanted[wanted] = True
-    places, numbers = runs.places(is_wanted)
+    places, numbers = runs.places(flags_at(wanted, len(runs.counts)))
     written = numbers.astype(np.uint64)
     for step in range(runs.size):
         written = followed_by(written, stream.forms[places + step].astype(np.uint64))

@@ -11,6 +11,8 @@ from functools import cache
 
 import numpy as np
 
+from afterbert.base.rows import flags_at
+
 SPACE, LETTER, UNSPACED, HAN, MARK, APOSTROPHE, HYPHEN, OTHER = range(8)
 
 # Scripts written without spaces between words: a run of such letters is not a word. Katakana, mostly loan
@@ -104,8 +106,6 @@ def before_space(is_start: np.ndarray, kinds: np.ndarray, text_starts: np.ndarra
     after_visible = np.append(True, ~is_space[:-1])
     after_visible[text_starts[:-1][np.diff(text_starts) > 0]] = True
     run_begins = np.maximum.accumulate(np.where(after_visible, index, 0))
-    moved = np.zeros(len(kinds), dtype=bool)
     starts = np.flatnonzero(is_start)
     has_space = ~after_visible[starts]
-    moved[np.where(has_space, run_begins[starts - has_space], starts)] = True
-    return moved
+    return flags_at(np.where(has_space, run_begins[starts - has_space], starts), len(kinds))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.base.rows import ranges, starts_of
+from afterbert.base.rows import flags_at, ranges, starts_of
 from afterbert.text.pieces.characters import code_points
 from afterbert.text.pieces.encoding import EncodedTexts, Pieces
 from afterbert.text.pieces.spelling import Spellings
@@ -35,8 +35,7 @@ class PieceDecoder:
                 "text, so words and sentences cannot be found in them; prepare the texts themselves"
             )
         self.size, self._is_led = len(table.pieces), table.is_led
-        self.is_special = np.zeros(self.size, dtype=bool)
-        self.is_special[tokenizer.vocabulary.boundaries] = True
+        self.is_special = flags_at(tokenizer.vocabulary.boundaries, self.size)
         self._starts = starts_of(table.sizes)
         self._bytes = np.frombuffer(b"".join(table.pieces), dtype=np.uint8)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.base.rows import ranges, starts_of
+from afterbert.base.rows import flags_at, ranges, starts_of
 from afterbert.text.pieces.characters import SPACE, code_points, kinds_of
 from afterbert.text.pieces.tokenizer import Tokenizer
 
@@ -224,8 +224,7 @@ class _Known:
         inner, last, first = ([chunks[i] for i in np.flatnonzero(flags)] for flags in (~opens & ~closes, closes, opens))
         found = self._encode([_FIRST + "".join(inner), *(_FIRST + chunk for chunk in last), *first])
         stretches = [_FIRST, *inner, *chain.from_iterable((_FIRST, chunk) for chunk in last), *first]
-        is_ours = np.zeros(len(stretches), dtype=bool)
-        is_ours[[0, *range(1 + len(inner), 1 + len(inner) + 2 * len(last), 2)]] = True
+        is_ours = flags_at([0, *range(1 + len(inner), 1 + len(inner) + 2 * len(last), 2)], len(stretches))
         starts = starts_of(np.fromiter(map(len, stretches), np.int64, len(stretches)))
         opening = np.concatenate((np.flatnonzero(is_ours), np.arange(len(stretches) - len(first), len(stretches))))
         opening = np.repeat(opening, found.counts)

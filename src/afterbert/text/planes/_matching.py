@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from afterbert.base.rows import starts_of
+from afterbert.base.rows import flags_at, starts_of
 from afterbert.text.planes._words import TextWords, followed_by
 
 _FILTER_PER_NODE, _MOST_FILTER_BITS = 16, 22
@@ -41,8 +41,7 @@ class _Level(NamedTuple):
         ends = np.flatnonzero(codes >= 0)[::-1]
         at_node[node_of[ends]] = codes[ends]
         bits = min(_MOST_FILTER_BITS, (len(nodes) * _FILTER_PER_NODE).bit_length())
-        may_hold = np.zeros(1 << bits, dtype=bool)
-        may_hold[_highest(nodes, bits)] = True
+        may_hold = flags_at(_highest(nodes, bits), 1 << bits)
         return cls(nodes, at_node, may_hold)
 
     def find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

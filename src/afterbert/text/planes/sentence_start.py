@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import sentencex
 
+from afterbert.base.rows import flags_at
 from afterbert.text.pieces.characters import before_space
 from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
@@ -21,8 +22,7 @@ class SentenceStart(Plane):
     are wrapped. An empty line always ends a sentence."""
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        is_start = np.zeros(len(encoded.characters) + 1, dtype=bool)
-        is_start[encoded.next_visible[self._starts(encoded)]] = True
+        is_start = flags_at(encoded.next_visible[self._starts(encoded)], len(encoded.characters) + 1)
         moved = before_space(is_start[:-1], encoded.kinds, encoded.text_starts)
         return encoded.pieces_with_start(moved)
 

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.base.rows import starts_of
+from afterbert.base.rows import flags_at, starts_of
 from afterbert.text.pieces.characters import (
     APOSTROPHE,
     HAN,
@@ -73,8 +73,7 @@ class WordStart(Plane):
     def first_characters(self, encoded: EncodedTexts) -> np.ndarray:
         """Returns the characters of the texts with which words begin, bool [C], without white space."""
         kinds = encoded.kinds.copy()
-        is_first = np.zeros(len(kinds), dtype=bool)
-        is_first[encoded.text_starts[:-1][np.diff(encoded.text_starts) > 0]] = True
+        is_first = flags_at(encoded.text_starts[:-1][np.diff(encoded.text_starts) > 0], len(kinds))
         is_start = self._starts(encoded.characters, kinds, is_first)
         if (kinds == HAN).any() and _wants(self.chinese, "rjieba", "Chinese"):
             _follow_jieba(is_start, kinds, encoded)
@@ -137,8 +136,7 @@ def _follow_jieba(is_start: np.ndarray, kinds: np.ndarray, encoded: EncodedTexts
         begin, end = starts[number], starts[number + 1]
         lengths = np.fromiter(map(len, rjieba.cut(encoded.texts[number])), np.int64)
         assert lengths.sum() == end - begin, "jieba's words add up to their text"
-        is_word = np.zeros(end - begin, dtype=bool)
-        is_word[starts_of(lengths)[:-1]] = True
+        is_word = flags_at(starts_of(lengths)[:-1], end - begin)
         han = kinds[begin:end] == HAN
         inner = np.flatnonzero(han & np.append(False, han[:-1]))
         is_start[begin + inner] = is_word[inner]

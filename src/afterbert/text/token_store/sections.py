@@ -17,7 +17,7 @@ import numpy as np
 import xxhash
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import ranges, starts_of
+from afterbert.base.rows import flags_at, ranges, starts_of
 from afterbert.text.files.documents import PAIR
 from afterbert.text.files.policy import cut_point
 
@@ -120,8 +120,7 @@ class Contents(NamedTuple):
             ends = np.cumsum(sizes)
             target = min(held_out * ends[-1], _MOST_HELD_OUT_BYTES)
             wanted = int((ends - sizes / 2 <= target).sum())
-            is_held_out = np.zeros(len(different), dtype=bool)
-            is_held_out[order[: min(max(1, wanted), len(different) - 1)]] = True
+            is_held_out = flags_at(order[: min(max(1, wanted), len(different) - 1)], len(different))
             fates[kept[is_held_out[which]]] = HELD_OUT
         return fates
 
@@ -169,9 +168,7 @@ class SectionRuns:
     def begin_at(self, name: str) -> np.ndarray:
         """Returns the pieces on this side with which a document of the store begins, bool [T]."""
         starts = starts_of(self.lengths[self.in_split(name)])
-        found = np.zeros(starts[-1], dtype=bool)
-        found[starts[:-1]] = True
-        return found
+        return flags_at(starts[:-1], starts[-1])
 
     def without_pieces(self) -> int:
         """Returns how many of the kept documents have no piece at all."""

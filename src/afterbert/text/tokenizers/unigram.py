@@ -16,6 +16,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
+from afterbert.base.rows import flags_at
 from afterbert.text.pieces.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
 from afterbert.text.tokenizers._lattice import WordCounts
 from afterbert.text.tokenizers._trained import SPACE, TrainedRecipe, alphabet_of, on_one_line, without_long_runs
@@ -95,9 +96,8 @@ def _cut(words: list[str], counts: list[int]) -> Iterator[tuple[str, int]]:
     flat = "".join(words)
     codes = code_points(flat)
     groups = _groups(codes)
-    is_word_start = np.zeros(len(codes), dtype=bool)
     lengths = np.fromiter(map(len, words), np.int64, len(words))
-    is_word_start[np.cumsum(lengths) - lengths] = True
+    is_word_start = flags_at(np.cumsum(lengths) - lengths, len(codes))
     # A mark goes with the character before it, the space with the one after it.
     carrier = np.maximum.accumulate(np.where((groups == 0) & ~is_word_start, 0, np.arange(len(codes))))
     groups = groups[carrier]
