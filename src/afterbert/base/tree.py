@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from afterbert.base.errors import UserError
-from afterbert.base.small_files import read_bytes
+from afterbert.base.small_files import read_text
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
@@ -66,13 +66,8 @@ def read(path: Path, *, label: str | None = None, ours: bool = False) -> Node:
     """Returns the tree of a YAML file. `ours` says that afterbert brought the file along, so that it is sound and may
     be read by the parser in C, which is ten times as fast but has no limit of depth. Raises UserError naming file and
     line."""
-    label = label or str(path)
-    data = read_bytes(path, most=_MAX_BYTES)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{label}: is not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    return parse(text, label=label, loader=_FAST if ours else yaml.SafeLoader)
+    text = read_text(path, most=_MAX_BYTES)
+    return parse(text, label=label or str(path), loader=_FAST if ours else yaml.SafeLoader)
 
 
 def parse(text: str, *, label: str, loader: Any = yaml.SafeLoader) -> Node:

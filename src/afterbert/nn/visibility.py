@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import reduce
+from operator import and_
 
 import numpy as np
 import torch
@@ -197,18 +199,16 @@ def visible(
     if rule.rank is not None:
         mine, theirs = rule.rank[:, :, None], rule.rank[:, None, :]
         conditions.append((theirs < mine if strictly else theirs <= mine)[:, None])
-    return Visible(length, length, device, _all_of(conditions), may_be_blind=strictly)
+    may_attend = reduce(and_, conditions) if conditions else None
+    return Visible(length, length, device, may_attend, may_be_blind=strictly)
 
 
 def visible_across(
     visibility: PaddedVisibility | None, num_queries: int, num_keys: int, device: torch.device
 ) -> Visible:
     """Returns the kernel's form for a decoder's look at the encoder's rows: everything but padding."""
-    conditions = []
-    if visibility is not None and visibility.lengths is not None:
-        place = torch.arange(num_keys, device=device)
-        conditions.append((place < visibility.lengths[:, None])[:, None, None, :])
-    return Visible(num_queries, num_keys, device, _all_of(conditions))
+    there = is_piece(visibility, num_keys)
+    return Visible(num_queries, num_keys, device, None if there is None else there[:, None, None, :])
 
 
 def is_piece(visibility: PaddedVisibility | None, length: int) -> Tensor | None:
@@ -216,10 +216,3 @@ def is_piece(visibility: PaddedVisibility | None, length: int) -> Tensor | None:
     if visibility is None or visibility.lengths is None:
         return None
     return torch.arange(length, device=visibility.lengths.device) < visibility.lengths[:, None]
-
-
-def _all_of(conditions: list[Tensor]) -> Tensor | None:
-    together = None
-    for condition in conditions:
-        together = condition if together is None else together & condition
-    return together

@@ -1,8 +1,7 @@
 """Where a run stands: all that a resumed loop must know besides weights, optimizer and generators."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 SPIKE_WINDOW = 128  # losses that a new one is compared with
 
@@ -34,10 +33,6 @@ class Progress:
     recent_losses: list[float] = field(default_factory=list)
     sums: dict[str, float] = field(default_factory=dict)
     summed_steps: int = 0
-
-    def plain(self) -> dict[str, Any]:
-        """Returns the progress for `state.json`."""
-        return asdict(self)
 
     @property
     def data_step(self) -> int:

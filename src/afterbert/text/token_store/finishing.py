@@ -43,7 +43,7 @@ class StoreContents:
     settings: Mapping[str, Any]
 
 
-def finish(out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown: float, progress: Any) -> Store:
+def finish(out: Path, encoded: StoreContents, *, max_unknown: float, progress: Any, least_pieces: int = 128) -> Store:
     """Writes the store in place of what stands there, removes what was done on the way, and opens it. Raises
     UserError where too few pieces are to be trained on, or a larger share than max_unknown is unknown; then nothing
     is written."""

@@ -35,7 +35,6 @@ def merge_shards(
     folders: Sequence[Path],
     out: Path,
     *,
-    least_pieces: int = 128,
     max_unknown: float = 0.1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -66,7 +65,7 @@ def merge_shards(
             settings=settings,
         )
         with refusing(work):
-            return finish(out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=tell)
+            return finish(out, encoded, max_unknown=max_unknown, progress=tell)
 
 
 def _complete(shards: list[_Opened]) -> list[_Opened]:

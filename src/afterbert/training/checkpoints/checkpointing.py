@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -110,7 +110,7 @@ class Checkpointing:
             "step": progress.step,
             "epoch": self.feed.epoch_at(row),
             "rows": row,
-            "progress": progress.plain(),
+            "progress": asdict(progress),
             "epoch_starts": self.feed.epochs.known,
             "precision": precision.name,
             "optimizer": scalars,
