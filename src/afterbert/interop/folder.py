@@ -64,7 +64,7 @@ def export_folder(
         found = class_for(family, written, answering)
         their_class, ours = found.name, tensors_of(backbone, {"task_head": answering.head})
         table = [line for line in table if line.ours is None or line.ours.startswith("backbone.")]
-        table += found.weights(answering.head.config, answering.num_outputs)
+        table += found.weights(answering.head)
         said = found.summaries.get(answering.summary, {})
         config |= {**said, **answering.settings()}
         # a summary of the last piece must find no padding there

@@ -13,10 +13,10 @@ from afterbert.base.errors import UserError
 from afterbert.base.tree import located
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, ids_of
+from afterbert.interop.heads import shapes_of
 from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, sizes_of
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
-from afterbert.nn.skeleton import skeleton
 
 
 class Own(Family):
@@ -51,11 +51,9 @@ class Own(Family):
         return (self.lm_class if "lm_head" in heads else self.base_class), frozenset(("lm_head",))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        with skeleton():
-            backbone = architecture.build(Vocabulary(size=architecture.vocab_size or config["vocab_size"]))
-            head = architecture.build_lm_head(backbone)
-        table = [Weight(f"backbone.{name}", (f"model.backbone.{name}",)) for name in backbone.state_dict()]
-        return table + [Weight(f"lm_head.{name}", (f"lm_head.{name}",)) for name in head.state_dict()]
+        theirs = {"backbone": "model.backbone", "lm_head": "lm_head"}
+        parted = (name.partition(".") for name in shapes_of(architecture))
+        return [Weight(f"{part}.{name}", (f"{theirs[part]}.{name}",)) for part, _, name in parted if part in theirs]
 
 
 def any_family(model_type: str) -> Family:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from afterbert.interop.weights import Weight, ends, lines
+from afterbert.interop.weights import Weight, lines
 from afterbert.models import Summary
 from afterbert.nn.task_head import TaskHead, TaskHeadModule
 
@@ -33,16 +33,13 @@ class TaskClass:
     summaries: Mapping[Summary, Mapping[str, Any]] = field(default_factory=lambda: {"first": {}})
     """Of kinds that answer for rows: what may speak for a row, and what config.json must say then."""
 
-    def weights(self, head: TaskHead, num_outputs: int) -> list[Weight]:
+    def weights(self, head: TaskHeadModule) -> list[Weight]:
         """Returns lines for `task_head.NAME`. A bias that only the class has is written as zeros."""
-        table: list[Weight] = []
-        if head.has_dense:
-            table += lines("task_head.dense", self.dense, *ends(head.bias))
-            if head.norm is not None:
-                table += lines("task_head.norm", self.norm, *ends(getattr(head.norm, "bias", False)))
-        table += lines("task_head.last", self.last, *ends(head.last_bias))
-        if self.head.last_bias and not head.last_bias:
-            table.append(Weight(None, (f"{self.last}.bias",), shape=(num_outputs,)))
+        held = {f"task_head.{name}": tuple(one.shape) for name, one in head.state_dict().items()}
+        called = {"dense": self.dense, "norm": self.norm, "last": self.last}
+        table = [line for part, name in called.items() for line in lines(f"task_head.{part}", name, held)]
+        if self.head.last_bias and not head.config.last_bias:
+            table.append(Weight(None, (f"{self.last}.bias",), shape=(head.last.out_features,)))
         return table
 
     def fits(self, head: TaskHead) -> bool:

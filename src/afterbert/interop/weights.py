@@ -58,40 +58,41 @@ class Weight:
         return shape[::-1] if self.transposed else shape
 
 
-def ends(bias: bool) -> tuple[str, ...]:
-    """Returns the tensors of a layer, with a bias or without."""
-    return ("weight", "bias") if bias else ("weight",)
+#: What they call a layer of ours; several names where they keep in pieces what we pack.
+Theirs = str | tuple[str, ...]
+#: A layer of ours -> what they call it.
+Names = Mapping[str, Theirs]
 
 
-def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: bool = False) -> list[Weight]:
-    """Returns one line for each ending (weight, bias) of a layer. A bias is never transposed.
+def lines(
+    ours: str, theirs: Theirs, held: Mapping[str, Shape], *, rows_before: int = 0, transposed: bool = False
+) -> list[Weight]:
+    """Returns a line for the weight and for the bias of a layer, as far as it is `held`: our tensors and their shapes.
+    A bias is never transposed.
 
-    >>> [line.theirs for line in lines("dense", "cls.dense", "weight", "bias")]
+    >>> [line.theirs for line in lines("dense", "cls.dense", {"dense.weight": (2, 2), "dense.bias": (2,)})]
     [('cls.dense.weight',), ('cls.dense.bias',)]
     """
     names = (theirs,) if isinstance(theirs, str) else theirs
     return [
-        Weight(f"{ours}.{end}", tuple(f"{name}.{end}" for name in names), transposed=transposed and end == "weight")
-        for end in endings
+        Weight(own, tuple(f"{name}.{end}" for name in names), rows_before, transposed and len(held[own]) == 2)
+        for end in ("weight", "bias")
+        if (own := f"{ours}.{end}") in held
     ]
 
 
 def layer_lines(
-    ours: str,
-    plan: SharingPlan,
-    prefix: str,
-    parts: Mapping[str, str | tuple[str, ...]],
-    *endings: str,
-    transposed: bool = False,
+    ours: str, plan: SharingPlan, prefix: str, parts: Names, held: Mapping[str, Shape], *, transposed: bool = False
 ) -> list[Weight]:
     """Returns lines for every layer of a stack of ours. A part that layers share is written once for each layer.
 
     parts: `attention.NAME` or `feed_forward.NAME` -> what they call it behind `prefix`; `{i}` stands for the layer.
 
     >>> plan = SharingPlan(attention=(0, 0), feed_forward=(0, 1))
-    >>> table = layer_lines("stack", plan, "layer.{i}.", {"attention.norm": "norm", "feed_forward.norm": "out"}, "bias")
-    >>> [(line.ours, *line.theirs) for line in table][2:]
-    [('stack.attention.0.norm.bias', 'layer.1.norm.bias'), ('stack.feed_forward.1.norm.bias', 'layer.1.out.bias')]
+    >>> parts = {"attention.norm": "norm", "feed_forward.norm": "out"}
+    >>> held = dict.fromkeys(("attention.0.norm.bias", "feed_forward.0.norm.bias", "feed_forward.1.norm.bias"), (2,))
+    >>> [(line.ours, *line.theirs) for line in layer_lines("", plan, "layer.{i}.", parts, held)][2:]
+    [('attention.0.norm.bias', 'layer.1.norm.bias'), ('feed_forward.1.norm.bias', 'layer.1.out.bias')]
     """
     table: list[Weight] = []
     for layer, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
@@ -100,5 +101,5 @@ def layer_lines(
             number = transforms if kind == "feed_forward" else attends
             names = (named,) if isinstance(named, str) else named
             theirs = tuple(f"{prefix}{one}".replace("{i}", str(layer)) for one in names)
-            table += lines(f"{ours}.{kind}.{number}.{name}", theirs, *endings, transposed=transposed)
+            table += lines(f"{ours}{kind}.{number}.{name}", theirs, held, transposed=transposed)
     return table

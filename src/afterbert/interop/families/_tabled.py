@@ -8,8 +8,11 @@ from typing import Any, ClassVar, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.heads import shapes_of
 from afterbert.interop.sizes import Keys
+from afterbert.interop.weights import Names, Weight, layer_lines, lines
 from afterbert.models import Architecture
+from afterbert.nn.sharing import SharingPlan
 
 
 class Tabled(Family):
@@ -25,6 +28,16 @@ class Tabled(Family):
     """What their config must say, which it also means where it leaves it out: what we have in one way only."""
     says: ClassVar[Mapping[str, Any]] = {"tie_word_embeddings": True}
     """What is always written."""
+    modules: ClassVar[Names]
+    """A layer of our backbone, outside of stacks -> theirs inside `prefix`. What a model lacks has no line."""
+    stacks: ClassVar[Mapping[str, str]]
+    """A stack of ours -> how they begin the names of its layers inside `prefix`, where `{i}` is the number."""
+    heads: ClassVar[Names] = {}
+    """A layer of a head of ours, which may be a bias alone -> theirs."""
+    parts: ClassVar[Names]
+    """A part of a layer of ours -> theirs behind that beginning."""
+    transposed: ClassVar[bool] = False
+    """Whether the matrices of their layers stand the other way round."""
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = self.normal_form(architecture)
@@ -44,6 +57,32 @@ class Tabled(Family):
     def normal_form(self, architecture: Architecture) -> Any:
         ours = self.as_ours(architecture)
         return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        held, table, ours = shapes_of(architecture), [], self.as_ours(architecture)
+        for name, theirs in self.modules.items():
+            before = self.rows_before(config) if name.endswith(".position") else 0
+            table += lines(f"backbone.{name}", f"{self.prefix}{theirs}", held, rows_before=before)
+        for name, theirs in self.heads.items():
+            table += lines(name, theirs, held)
+        for stack, begin in self.stacks.items():
+            sizes = ours.decoder_sizes if stack == "decoder_stack" else ours.sizes
+            plan = self.plan_of(ours.stack.sharing.plan(sizes.num_hidden_layers))
+            named = f"backbone.{stack}.", plan, self.prefix + begin, self.parts_of(ours, stack)
+            table += layer_lines(*named, held, transposed=self.transposed)
+        return table
+
+    def rows_before(self, config: Config) -> int:
+        """Returns the number of rows of the family's position tables that nobody reads."""
+        return 0
+
+    def plan_of(self, plan: SharingPlan) -> SharingPlan:
+        """Returns which weights of the family's layers are shared, where ours are shared so."""
+        return plan
+
+    def parts_of(self, ours: Any, stack: str) -> Names:
+        """Returns the names of the parts of this stack's layers."""
+        return self.parts
 
     def as_ours(self, architecture: Architecture) -> Any:
         """Returns the architecture. Raises UserError if it is of another kind than the family's."""

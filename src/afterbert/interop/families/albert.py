@@ -15,8 +15,8 @@ from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import LAYERS, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
 from afterbert.nn.sharing import Sharing, SharingPlan
 from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.sharing.groups import ShareGroups
@@ -46,8 +46,16 @@ class Albert(Bert):
     only: ClassVar[Config] = {**Bert.only, "inner_group_num": 1}
     says: ClassVar[Config] = {**Bert.says, "inner_group_num": 1}
 
-    layer = "encoder.albert_layer_groups.{i}.albert_layers.0."
-    parts: ClassVar[Mapping[str, str | tuple[str, ...]]] = {
+    modules: ClassVar[Names] = {**Bert.modules, "embeddings.widen": "encoder.embedding_hidden_mapping_in"}
+    heads: ClassVar[Names] = {
+        "lm_head": "predictions",
+        "lm_head.transform.dense": "predictions.dense",
+        "lm_head.transform.norm": "predictions.LayerNorm",
+        "pooler.dense": "albert.pooler",
+        "pair_head": "sop_classifier.classifier",
+    }
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "encoder.albert_layer_groups.{i}.albert_layers.0."}
+    parts: ClassVar[Names] = {
         "attention.inner.qkv": ("attention.query", "attention.key", "attention.value"),
         "attention.inner.output": "attention.dense",
         "attention.norm": "attention.LayerNorm",
@@ -55,14 +63,6 @@ class Albert(Bert):
         "feed_forward.inner.output": "ffn_output",
         "feed_forward.norm": "full_layer_layer_norm",
     }
-    heads: ClassVar[Mapping[str, str]] = {
-        "backbone.embeddings.widen": "albert.encoder.embedding_hidden_mapping_in",
-        "lm_head.transform.dense": "predictions.dense",
-        "lm_head.transform.norm": "predictions.LayerNorm",
-        "pooler.dense": "albert.pooler",
-        "pair_head": "sop_classifier.classifier",
-    }
-    lm_bias = "predictions.bias"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)
@@ -88,8 +88,8 @@ class Albert(Bert):
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Albert", "albert.pooler")
 
-    def plan_of(self, ours: Encoder) -> SharingPlan:
-        groups = tuple(sorted(set(ours.plan.attention)))
+    def plan_of(self, plan: SharingPlan) -> SharingPlan:
+        groups = tuple(sorted(set(plan.attention)))
         return SharingPlan(groups, groups)
 
 

@@ -4,7 +4,8 @@ Names: transformers, models/bart/modeling_bart.py. Their position tables begin w
 read. Both sides must have the same heads and widths.
 """
 
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
@@ -12,12 +13,10 @@ from afterbert.interop.families import Config
 from afterbert.interop.families._names import normal_pair, with_decoder_layers
 from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import HEADS, INNER, LAYERS, Keys, sizes_of
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names, Weight
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.norms.layer_norm import LayerNorm
-
-_FEED_FORWARD = {"inner.input": "fc1", "inner.output": "fc2", "norm": "final_layer_norm"}
 
 
 class Bart(Tabled):
@@ -46,6 +45,25 @@ class Bart(Tabled):
         "initialization.initializer_range": ("init_std", 0.02),
     }
     says: ClassVar[Config] = {"tie_word_embeddings": True, "is_encoder_decoder": True}
+    modules: ClassVar[Names] = {
+        "embeddings.token": "shared",
+        "embeddings.position": "encoder.embed_positions",
+        "embeddings.norm": "encoder.layernorm_embedding",
+        "decoder_embeddings.position": "decoder.embed_positions",
+        "decoder_embeddings.norm": "decoder.layernorm_embedding",
+    }
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "encoder.layers.{i}.", "decoder_stack": "decoder.layers.{i}."}
+    parts: ClassVar[Names] = {
+        "attention.inner.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        "attention.inner.output": "self_attn.out_proj",
+        "attention.norm": "self_attn_layer_norm",
+        "cross_attention.inner.qkv": ("encoder_attn.q_proj", "encoder_attn.k_proj", "encoder_attn.v_proj"),
+        "cross_attention.inner.output": "encoder_attn.out_proj",
+        "cross_attention.norm": "encoder_attn_layer_norm",
+        "feed_forward.inner.input": "fc1",
+        "feed_forward.inner.output": "fc2",
+        "feed_forward.norm": "final_layer_norm",
+    }
     sizes = sizes_of(keys, decoder_layers=LAYERS, decoder_attention_heads=HEADS, decoder_ffn_dim=INNER)
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -64,26 +82,8 @@ class Bart(Tabled):
         return normal_pair(super().normal_form(architecture))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(EncoderDecoder, architecture)
-        table = [
-            *lines("backbone.embeddings.token", "model.shared", "weight"),
-            Weight(None, ("final_logits_bias",), shape=(1, config["vocab_size"])),
-        ]
-        for side, embeddings, stack, sizes in (
-            ("encoder", "embeddings", "stack", ours.sizes),
-            ("decoder", "decoder_embeddings", "decoder_stack", ours.decoder_sizes),
-        ):
-            norm = f"model.{side}.layernorm_embedding"
-            positions = (f"model.{side}.embed_positions.weight",)
-            table.append(Weight(f"backbone.{embeddings}.position.weight", positions, rows_before=2))
-            table += lines(f"backbone.{embeddings}.norm", norm, "weight", "bias")
-            attentions = {"attention": "self_attn"}
-            attentions |= {"cross_attention": "encoder_attn"} if side == "decoder" else {}
-            parts: dict[str, str | tuple[str, ...]] = {f"feed_forward.{p}": name for p, name in _FEED_FORWARD.items()}
-            for part, name in attentions.items():
-                parts[f"{part}.inner.qkv"] = tuple(f"{name}.{letter}_proj" for letter in "qkv")
-                parts[f"{part}.inner.output"], parts[f"{part}.norm"] = f"{name}.out_proj", f"{name}_layer_norm"
-            plan = ours.stack.sharing.plan(sizes.num_hidden_layers)
-            layer = f"model.{side}.layers.{{i}}."
-            table += layer_lines(f"backbone.{stack}", plan, layer, parts, "weight", "bias")
-        return table
+        bias = Weight(None, ("final_logits_bias",), shape=(1, config["vocab_size"]))
+        return [*super().weights(config, architecture), bias]
+
+    def rows_before(self, config: Config) -> int:
+        return 2

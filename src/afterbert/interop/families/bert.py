@@ -13,10 +13,9 @@ from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names, Weight
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.nn.sharing import SharingPlan
 
 
 class Bert(Tabled):
@@ -54,8 +53,21 @@ class Bert(Tabled):
     }
     empty_segments: ClassVar[int] = 2
     """Rows of zeros in the table of segments, for a model that knows none."""
-    layer: ClassVar[str] = "encoder.layer.{i}."
-    parts: ClassVar[Mapping[str, str | tuple[str, ...]]] = {
+    modules: ClassVar[Names] = {
+        "embeddings.token": "embeddings.word_embeddings",
+        "embeddings.position": "embeddings.position_embeddings",
+        "embeddings.segment": "embeddings.token_type_embeddings",
+        "embeddings.norm": "embeddings.LayerNorm",
+    }
+    heads: ClassVar[Names] = {
+        "lm_head": "cls.predictions",
+        "lm_head.transform.dense": "cls.predictions.transform.dense",
+        "lm_head.transform.norm": "cls.predictions.transform.LayerNorm",
+        "pooler.dense": "bert.pooler.dense",
+        "pair_head": "cls.seq_relationship",
+    }
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "encoder.layer.{i}."}
+    parts: ClassVar[Names] = {
         "attention.inner.qkv": ("attention.self.query", "attention.self.key", "attention.self.value"),
         "attention.inner.output": "attention.output.dense",
         "attention.norm": "attention.output.LayerNorm",
@@ -63,15 +75,6 @@ class Bert(Tabled):
         "feed_forward.inner.output": "output.dense",
         "feed_forward.norm": "output.LayerNorm",
     }
-    """Part of a layer of ours -> theirs in `layer`."""
-    heads: ClassVar[Mapping[str, str]] = {
-        "lm_head.transform.dense": "cls.predictions.transform.dense",
-        "lm_head.transform.norm": "cls.predictions.transform.LayerNorm",
-        "pooler.dense": "bert.pooler.dense",
-        "pair_head": "cls.seq_relationship",
-    }
-    """Whatever else has a weight and a bias: ours -> theirs."""
-    lm_bias: ClassVar[str] = "cls.predictions.bias"
 
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = super().normal_form(architecture)
@@ -81,27 +84,9 @@ class Bert(Tabled):
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Bert", "bert.pooler.dense")
 
-    def rows_before(self, config: Config) -> int:
-        """Returns the number of rows of the family's position table that nobody reads."""
-        return 0
-
-    def plan_of(self, ours: Encoder) -> SharingPlan:
-        """Returns which weights of the family's layers are shared."""
-        return ours.plan
-
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours, tables = cast(Encoder, architecture), f"{self.prefix}embeddings"
-        positions, segments = f"{tables}.position_embeddings.weight", f"{tables}.token_type_embeddings.weight"
-        of_segments = Weight("backbone.embeddings.segment.weight", (segments,))
+        table, ours = super().weights(config, architecture), cast(Encoder, architecture)
         if not ours.embeddings.type_vocab_size:
-            of_segments = Weight(None, (segments,), shape=(self.empty_segments, ours.embeddings.width(ours.sizes)))
-        layer = self.prefix + self.layer
-        return [
-            *lines("backbone.embeddings.token", f"{tables}.word_embeddings", "weight"),
-            *lines("backbone.embeddings.norm", f"{tables}.LayerNorm", "weight", "bias"),
-            Weight("backbone.embeddings.position.weight", (positions,), rows_before=self.rows_before(config)),
-            of_segments,
-            *layer_lines("backbone.stack", self.plan_of(ours), layer, self.parts, "weight", "bias"),
-            Weight("lm_head.bias", (self.lm_bias,)),
-            *(line for mine, theirs in self.heads.items() for line in lines(mine, theirs, "weight", "bias")),
-        ]
+            shape = (self.empty_segments, ours.embeddings.width(ours.sizes))
+            table.append(Weight(None, (f"{self.prefix}embeddings.token_type_embeddings.weight",), shape=shape))
+        return table

@@ -4,29 +4,22 @@ Source: Sanh et al. (1910.01108). Names: transformers, models/distilbert/modelin
 sinusoids is stored there like a learned one, and is read as one.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from afterbert.interop.families import Config
 from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families._tabled import Tabled
+from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.task_head import TaskHead
-
-_PARTS: dict[str, str | tuple[str, ...]] = {
-    "attention.inner.qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
-    "attention.inner.output": "attention.out_lin",
-    "attention.norm": "sa_layer_norm",
-    "feed_forward.inner.input": "ffn.lin1",
-    "feed_forward.inner.output": "ffn.lin2",
-    "feed_forward.norm": "output_layer_norm",
-}
 
 
 class Distilbert(Tabled):
@@ -53,6 +46,21 @@ class Distilbert(Tabled):
     written: ClassVar[Keys] = {"initialization.initializer_range": ("initializer_range", 0.02)}
     says: ClassVar[Config] = {"tie_word_embeddings": True, "sinusoidal_pos_embds": False}
     sizes = sizes_of(keys)
+    modules = Bert.modules
+    heads: ClassVar[Names] = {
+        "lm_head": "vocab_projector",
+        "lm_head.transform.dense": "vocab_transform",
+        "lm_head.transform.norm": "vocab_layer_norm",
+    }
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "transformer.layer.{i}."}
+    parts: ClassVar[Names] = {
+        "attention.inner.qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+        "attention.inner.output": "attention.out_lin",
+        "attention.norm": "sa_layer_norm",
+        "feed_forward.inner.input": "ffn.lin1",
+        "feed_forward.inner.output": "ffn.lin2",
+        "feed_forward.norm": "output_layer_norm",
+    }
 
     def naturalness(self, architecture: Architecture) -> int:
         return -3
@@ -62,17 +70,3 @@ class Distilbert(Tabled):
         if found.head.has_dense:
             return replace(found, head=TaskHead(activation="relu", starts_from=None))
         return found
-
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        table = [
-            *lines("backbone.embeddings.token", "distilbert.embeddings.word_embeddings", "weight"),
-            *lines("backbone.embeddings.position", "distilbert.embeddings.position_embeddings", "weight"),
-            *lines("backbone.embeddings.norm", "distilbert.embeddings.LayerNorm", "weight", "bias"),
-            *lines("lm_head.transform.dense", "vocab_transform", "weight", "bias"),
-            *lines("lm_head.transform.norm", "vocab_layer_norm", "weight", "bias"),
-            Weight("lm_head.bias", ("vocab_projector.bias",)),
-        ]
-        return table + layer_lines(
-            "backbone.stack", ours.plan, "distilbert.transformer.layer.{i}.", _PARTS, "weight", "bias"
-        )

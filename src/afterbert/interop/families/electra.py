@@ -4,7 +4,7 @@ Names: transformers, models/electra/modeling_electra.py. Their discriminator's c
 their generator's has no detection head, so a folder holds one of the two.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.nn.task_head import TaskHead
 
@@ -34,13 +34,14 @@ class Electra(Bert):
         "embeddings.embedding_size": ("embedding_size", 128),
     }  # their head is gelu whatever the layers are
 
-    heads: ClassVar[Mapping[str, str]] = {
+    modules: ClassVar[Names] = {**Bert.modules, "embeddings.widen": "embeddings_project"}
+    heads: ClassVar[Names] = {
+        "lm_head": "generator_lm_head",
         "lm_head.transform.dense": "generator_predictions.dense",
         "lm_head.transform.norm": "generator_predictions.LayerNorm",
         "detection_head.dense": "discriminator_predictions.dense",
         "detection_head.decision": "discriminator_predictions.dense_prediction",
     }
-    lm_bias = "generator_lm_head.bias"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)
@@ -67,9 +68,3 @@ class Electra(Bert):
             return replace(found, head=gelu, last="classifier.out_proj", dense="classifier.dense")
         settings = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "gelu"}
         return replace(found, head=gelu, summaries={"first": settings}) if kind == "choice" else found
-
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        table = super().weights(config, architecture)
-        if self.as_ours(architecture).embeddings.embedding_size:
-            table += lines("backbone.embeddings.widen", "electra.embeddings_project", "weight", "bias")
-        return table

@@ -3,23 +3,17 @@
 Names: transformers, models/gpt2/modeling_gpt2.py. Its matrices stand the other way round.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from afterbert.interop.families import Config
 from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
-
-_MATRICES = {
-    "attention.inner.qkv": "attn.c_attn",
-    "attention.inner.output": "attn.c_proj",
-    "feed_forward.inner.input": "mlp.c_fc",
-    "feed_forward.inner.output": "mlp.c_proj",
-}
 
 
 class Gpt2(Tabled):
@@ -52,6 +46,17 @@ class Gpt2(Tabled):
         "tie_word_embeddings": True,
     }
     sizes = sizes_of(keys)
+    modules: ClassVar[Names] = {"embeddings.token": "wte", "embeddings.position": "wpe", "stack.final_norm": "ln_f"}
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "h.{i}."}
+    parts: ClassVar[Names] = {
+        "attention.norm": "ln_1",
+        "attention.inner.qkv": "attn.c_attn",
+        "attention.inner.output": "attn.c_proj",
+        "feed_forward.norm": "ln_2",
+        "feed_forward.inner.input": "mlp.c_fc",
+        "feed_forward.inner.output": "mlp.c_proj",
+    }
+    transposed = True
 
     def architecture_of(self, config: Config) -> Any:
         inner = config.get("n_inner") or 4 * config.get("n_embd", 768)
@@ -64,14 +69,3 @@ class Gpt2(Tabled):
             "token": TaskClass("GPT2ForTokenClassification", NOTHING, "classifier"),
             "span": TaskClass("GPT2ForQuestionAnswering", NOTHING, "qa_outputs"),
         }.get(kind)
-
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Decoder, architecture)
-        norms, layer = {"attention.norm": "ln_1", "feed_forward.norm": "ln_2"}, "transformer.h.{i}."
-        return [
-            *lines("backbone.embeddings.token", "transformer.wte", "weight"),
-            *lines("backbone.embeddings.position", "transformer.wpe", "weight"),
-            *lines("backbone.stack.final_norm", "transformer.ln_f", "weight", "bias"),
-            *layer_lines("backbone.stack", ours.plan, layer, norms, "weight", "bias"),
-            *layer_lines("backbone.stack", ours.plan, layer, _MATRICES, "weight", "bias", transposed=True),
-        ]

@@ -4,8 +4,9 @@ Names: transformers, models/modernbert/modeling_modernbert.py. Their first atten
 attention and gate are packed as ours are. Dropout stands at other places than ours, which only training could tell.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
@@ -14,14 +15,13 @@ from afterbert.interop.families._names import bert_task_class, unshared
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, ends, layer_lines, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.attention import Attention
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.initializations.normal import Normal
-from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.residuals.pre_norm import PreNorm
@@ -29,11 +29,6 @@ from afterbert.nn.stack import LayerType, Stack, Windows
 from afterbert.nn.task_head import TaskHead
 
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
-
-
-_ATTENTION = {"attention.inner.qkv": "attn.Wqkv", "attention.inner.output": "attn.Wo"}
-_GATE = {"feed_forward.inner.input": "mlp.Wi", "feed_forward.inner.output": "mlp.Wo"}
-_NORMS = {"attention.norm": "attn_norm", "feed_forward.norm": "mlp_norm"}
 
 
 class Modernbert(Tabled):
@@ -73,6 +68,25 @@ class Modernbert(Tabled):
         "initialization.initializer_cutoff_factor": ("initializer_cutoff_factor", None),
     }
     only: ClassVar[Config] = {"tie_word_embeddings": True, "rope_scaling": None}
+    modules: ClassVar[Names] = {
+        "embeddings.token": "embeddings.tok_embeddings",
+        "embeddings.norm": "embeddings.norm",
+        "stack.final_norm": "final_norm",
+    }
+    heads: ClassVar[Names] = {
+        "lm_head": "decoder",
+        "lm_head.transform.dense": "head.dense",
+        "lm_head.transform.norm": "head.norm",
+    }
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "layers.{i}."}
+    parts: ClassVar[Names] = {
+        "attention.norm": "attn_norm",
+        "attention.inner.qkv": "attn.Wqkv",
+        "attention.inner.output": "attn.Wo",
+        "feed_forward.norm": "mlp_norm",
+        "feed_forward.inner.input": "mlp.Wi",
+        "feed_forward.inner.output": "mlp.Wo",
+    }
     sizes = sizes_of(keys, global_attn_every_n_layers=LAYERS, local_attention=PLACES)
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -126,24 +140,6 @@ class Modernbert(Tabled):
             norm="head.norm",
             summaries={"mean": {"classifier_pooling": "mean"}, "first": {"classifier_pooling": "cls"}},
         )
-
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        feed_forward, norm = cast(Gated, ours.stack.feed_forward), cast(LayerNorm, ours.norm)
-        attention_ends, gate_ends = ends(ours.stack.attention.bias), ends(feed_forward.bias)
-        norm_ends = ends(norm.bias)
-        table = [
-            *lines("backbone.embeddings.token", "model.embeddings.tok_embeddings", "weight"),
-            *lines("backbone.embeddings.norm", "model.embeddings.norm", *norm_ends),
-            *lines("backbone.stack.final_norm", "model.final_norm", *norm_ends),
-            *lines("lm_head.transform.dense", "head.dense", *ends(ours.lm_head.bias)),
-            *lines("lm_head.transform.norm", "head.norm", *norm_ends),
-        ]
-        if ours.lm_head.decoder_bias:
-            table.append(Weight("lm_head.bias", ("decoder.bias",)))
-        for parts, endings in ((_ATTENTION, attention_ends), (_GATE, gate_ends), (_NORMS, norm_ends)):
-            table += layer_lines("backbone.stack", ours.plan, "model.layers.{i}.", parts, *endings)
-        return [line for line in table if not line.theirs[0].startswith("model.layers.0.attn_norm.")]
 
 
 def shortest_pattern(kinds: tuple[LayerType, ...]) -> tuple[LayerType, ...]:

@@ -5,7 +5,6 @@ never reach a visible piece: they are left out here and written as zeros. A mode
 gets one segment row of zeros, which is the same.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
@@ -14,6 +13,7 @@ from afterbert.interop.families import Config, Family
 from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.nn.task_head import TaskHead
 
@@ -26,12 +26,12 @@ class Roberta(Bert):
     model_input_names = Family.model_input_names
     meaningless = r"roberta\.embeddings\.position_ids|lm_head\.decoder\."
     empty_segments = 1
-    heads: ClassVar[Mapping[str, str]] = {
+    heads: ClassVar[Names] = {
+        "lm_head": "lm_head",
         "lm_head.transform.dense": "lm_head.dense",
         "lm_head.transform.norm": "lm_head.layer_norm",
         "pooler.dense": "roberta.pooler.dense",
     }
-    lm_bias = "lm_head.bias"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)

@@ -5,8 +5,8 @@ logits have a table of their own shows in the names of the tensors only (their c
 hidden states are scaled first in `scale_decoder_outputs` or, in older folders, in `tie_word_embeddings`.
 """
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
@@ -14,7 +14,7 @@ from afterbert.interop.families import Config
 from afterbert.interop.families._names import activation, normal_pair, with_decoder_layers
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, WIDTH, Keys, sizes_of
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.attention import Attention
@@ -28,6 +28,8 @@ from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.relative_bias import RelativeBias
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.nn.stack import Stack
+
+_BIAS = "block.0.layer.0.SelfAttention.relative_attention_bias"
 
 
 class T5(Tabled):
@@ -67,6 +69,15 @@ class T5(Tabled):
     }
     only: ClassVar[Config] = {}
     says: ClassVar[Config] = {"is_encoder_decoder": True}
+    modules: ClassVar[Names] = {
+        "embeddings.token": "shared",
+        "stack.positions.full_attention.table": f"encoder.{_BIAS}",
+        "stack.final_norm": "encoder.final_layer_norm",
+        "decoder_stack.positions.full_attention.table": f"decoder.{_BIAS}",
+        "decoder_stack.final_norm": "decoder.final_layer_norm",
+    }
+    heads: ClassVar[Names] = {"lm_head.decoder": "lm_head"}
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "encoder.block.{i}.", "decoder_stack": "decoder.block.{i}."}
     sizes = sizes_of(
         keys,
         d_kv=WIDTH,
@@ -99,30 +110,20 @@ class T5(Tabled):
         ours = normal_pair(super().normal_form(architecture))
         return laid_over(ours, {"stack.attention.head_size": ours.sizes.head_size(ours.stack.attention.head_size)})
 
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(EncoderDecoder, architecture)
-        table = lines("backbone.embeddings.token", "shared", "weight")
-        if not ours.lm_head.is_tied:
-            table += lines("lm_head.decoder", "lm_head", "weight")
+    def parts_of(self, ours: EncoderDecoder, stack: str) -> Names:
+        attentions = {"attention": "SelfAttention"}
+        attentions |= {"cross_attention": "EncDecAttention"} if stack == "decoder_stack" else {}
+        parts: dict[str, str | tuple[str, ...]] = {}
+        for place, (part, name) in enumerate(attentions.items()):
+            parts[f"{part}.norm"] = f"layer.{place}.layer_norm"
+            parts[f"{part}.inner.qkv"] = tuple(f"layer.{place}.{name}.{letter}" for letter in "qkv")
+            parts[f"{part}.inner.output"] = f"layer.{place}.{name}.o"
+        last = f"layer.{len(attentions)}"
         entries = ("wi_0", "wi_1") if isinstance(ours.stack.feed_forward, Gated) else ("wi",)
-        for side, stack, sizes in (("encoder", "stack", ours.sizes), ("decoder", "decoder_stack", ours.decoder_sizes)):
-            bias = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias"
-            table += lines(f"backbone.{stack}.positions.full_attention.table", bias, "weight")
-            table += lines(f"backbone.{stack}.final_norm", f"{side}.final_layer_norm", "weight")
-            parts: dict[str, str | tuple[str, ...]] = {}
-            attentions = {"attention": "SelfAttention"}
-            attentions |= {"cross_attention": "EncDecAttention"} if side == "decoder" else {}
-            for place, (part, name) in enumerate(attentions.items()):
-                parts[f"{part}.norm"] = f"layer.{place}.layer_norm"
-                parts[f"{part}.inner.qkv"] = tuple(f"layer.{place}.{name}.{letter}" for letter in "qkv")
-                parts[f"{part}.inner.output"] = f"layer.{place}.{name}.o"
-            last = f"layer.{len(attentions)}"
-            parts["feed_forward.norm"] = f"{last}.layer_norm"
-            parts["feed_forward.inner.input"] = tuple(f"{last}.DenseReluDense.{entry}" for entry in entries)
-            parts["feed_forward.inner.output"] = f"{last}.DenseReluDense.wo"
-            plan = ours.stack.sharing.plan(sizes.num_hidden_layers)
-            table += layer_lines(f"backbone.{stack}", plan, f"{side}.block.{{i}}.", parts, "weight")
-        return table
+        parts["feed_forward.norm"] = f"{last}.layer_norm"
+        parts["feed_forward.inner.input"] = tuple(f"{last}.DenseReluDense.{entry}" for entry in entries)
+        parts["feed_forward.inner.output"] = f"{last}.DenseReluDense.wo"
+        return parts
 
 
 def _projection(feed_forward: FeedForward) -> str:

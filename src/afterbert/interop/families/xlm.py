@@ -5,27 +5,19 @@ is four times the hidden one. Without `langs` their code adds no language, like 
 sinusoids is stored there like a learned one, and is read as one.
 """
 
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LANGUAGES, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
-
-_PARTS: dict[str, str | tuple[str, ...]] = {
-    "attention.inner.qkv": ("attentions.{i}.q_lin", "attentions.{i}.k_lin", "attentions.{i}.v_lin"),
-    "attention.inner.output": "attentions.{i}.out_lin",
-    "attention.norm": "layer_norm1.{i}",
-    "feed_forward.inner.input": "ffns.{i}.lin1",
-    "feed_forward.inner.output": "ffns.{i}.lin2",
-    "feed_forward.norm": "layer_norm2.{i}",
-}
 
 
 class Xlm(Tabled):
@@ -49,6 +41,22 @@ class Xlm(Tabled):
     only: ClassVar[Config] = {"causal": False, "asm": False, "is_encoder": True, "tie_word_embeddings": True}
     says: ClassVar[Config] = {"tie_word_embeddings": True, "sinusoidal_embeddings": False}
     sizes = sizes_of(keys, n_langs=LANGUAGES)
+    modules: ClassVar[Names] = {
+        "embeddings.token": "embeddings",
+        "embeddings.position": "position_embeddings",
+        "embeddings.language": "lang_embeddings",
+        "embeddings.norm": "layer_norm_emb",
+    }
+    heads: ClassVar[Names] = {"lm_head": "pred_layer.proj"}
+    stacks: ClassVar[Mapping[str, str]] = {"stack": ""}
+    parts: ClassVar[Names] = {
+        "attention.inner.qkv": ("attentions.{i}.q_lin", "attentions.{i}.k_lin", "attentions.{i}.v_lin"),
+        "attention.inner.output": "attentions.{i}.out_lin",
+        "attention.norm": "layer_norm1.{i}",
+        "feed_forward.inner.input": "ffns.{i}.lin1",
+        "feed_forward.inner.output": "ffns.{i}.lin2",
+        "feed_forward.norm": "layer_norm2.{i}",
+    }
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = self.as_ours(architecture)
@@ -82,18 +90,6 @@ class Xlm(Tabled):
             "token": TaskClass("XLMForTokenClassification", NOTHING, "classifier"),
             "span": TaskClass("XLMForQuestionAnsweringSimple", NOTHING, "qa_outputs"),
         }.get(kind)
-
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        table = [
-            *lines("backbone.embeddings.token", "transformer.embeddings", "weight"),
-            *lines("backbone.embeddings.position", "transformer.position_embeddings", "weight"),
-            *lines("backbone.embeddings.norm", "transformer.layer_norm_emb", "weight", "bias"),
-            Weight("lm_head.bias", ("pred_layer.proj.bias",)),
-        ]
-        if ours.embeddings.languages:
-            table += lines("backbone.embeddings.language", "transformer.lang_embeddings", "weight")
-        return table + layer_lines("backbone.stack", ours.plan, "transformer.", _PARTS, "weight", "bias")
 
 
 def _languages(config: Config) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Names: transformers, models/xlnet/modeling_xlnet.py. Heads have an axis of their
 longest row: an import says 512.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -12,18 +13,12 @@ from afterbert.interop.families import Config
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import WIDTH, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
+from afterbert.interop.weights import Names, Weight
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
 from afterbert.nn.task_head import TaskHead
 
 _LONGEST = 512
-_PARTS = {
-    "attention.norm": "rel_attn.layer_norm",
-    "feed_forward.inner.input": "ff.layer_1",
-    "feed_forward.inner.output": "ff.layer_2",
-    "feed_forward.norm": "ff.layer_norm",
-}
 
 
 class Xlnet(Tabled):
@@ -56,6 +51,15 @@ class Xlnet(Tabled):
     }
     says: ClassVar[Config] = {"tie_word_embeddings": True, "attn_type": "bi"}
     sizes = sizes_of(keys, d_head=WIDTH)
+    modules: ClassVar[Names] = {"embeddings.token": "word_embedding"}
+    heads: ClassVar[Names] = {"lm_head": "lm_loss"}
+    stacks: ClassVar[Mapping[str, str]] = {"stack": "layer.{i}."}
+    parts: ClassVar[Names] = {
+        "attention.norm": "rel_attn.layer_norm",
+        "feed_forward.inner.input": "ff.layer_1",
+        "feed_forward.inner.output": "ff.layer_2",
+        "feed_forward.norm": "ff.layer_norm",
+    }
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = self.as_ours(architecture)
@@ -92,14 +96,10 @@ class Xlnet(Tabled):
         }[kind]
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Permutation, architecture)
+        table, ours = super().weights(config, architecture), cast(Permutation, architecture)
         width, heads = ours.hidden_size, ours.num_attention_heads
         by_head = (width, heads, width // heads)
-        table = [
-            *lines("backbone.embeddings.token", "transformer.word_embedding", "weight"),
-            Weight("backbone.query_start.weight", ("transformer.mask_emb",), shape=(1, 1, width)),
-            Weight("lm_head.bias", ("lm_loss.bias",)),
-        ]
+        table.append(Weight("backbone.query_start.weight", ("transformer.mask_emb",), shape=(1, 1, width)))
         for i, attends in enumerate(ours.plan.attention):
             theirs, inner = f"transformer.layer.{i}.rel_attn", f"backbone.stack.attention.{attends}.inner"
             packed = tuple(f"{theirs}.{letter}" for letter in "qkv")
@@ -112,4 +112,4 @@ class Xlnet(Tabled):
                 Weight(f"{inner}.segments.bias", (f"{theirs}.r_s_bias",)),
                 Weight(f"{inner}.segments.table.weight", (f"{theirs}.seg_embed",), shape=(2, *by_head[1:])),
             ]
-        return table + layer_lines("backbone.stack", ours.plan, "transformer.layer.{i}.", _PARTS, "weight", "bias")
+        return table
