@@ -30,7 +30,7 @@ from afterbert.downstream.finetuning.saving import finetuned_folder
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.interop.loaded import FINISHED
-from afterbert.workflows.observer import Advance, WorkObserver
+from afterbert.workflows.observer import NOBODY, Advance, WorkObserver
 
 _AGAIN = "delete its folder to have the step made again"
 
@@ -119,9 +119,8 @@ class CompressOutcome:
     """Why nothing was written, line by line."""
 
 
-def prepare_compression(request: CompressRequest, observer: WorkObserver | None = None) -> CompressSetup:
+def prepare_compression(request: CompressRequest, observer: WorkObserver = NOBODY) -> CompressSetup:
     """Reads the model and the task, and checks every method against what stands before it. Raises UserError."""
-    observer = observer or WorkObserver()
     if not request.methods and request.target is None:
         raise UserError("there is no method; say --with, such as --with layers:keep=4, or --target")
     if request.target is not None:
@@ -146,9 +145,8 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
     return setup
 
 
-def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) -> CompressOutcome:
+def run_compression(setup: CompressSetup, observer: WorkObserver = NOBODY) -> CompressOutcome:
     """Carries the methods out, or goes on with what was begun of them. Raises UserError."""
-    observer = observer or WorkObserver()
     tell(setup, observer)
     with at_work(setup):
         rows, subject = steps(setup, observer)

@@ -12,14 +12,14 @@ from afterbert.compression.latency import Machine
 from afterbert.compression.measuring import StepRow
 from afterbert.compression.methods import Method
 from afterbert.workflows.compression import CompressOutcome, CompressSetup, at_work, finish, steps, tell
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 
 
-def search(setup: CompressSetup, *, observer: WorkObserver | None = None) -> CompressOutcome:
+def search(setup: CompressSetup, *, observer: WorkObserver = NOBODY) -> CompressOutcome:
     """Tries combinations until the request's minutes are over or all are tried, and writes the best that reaches its
     target. The outcome has one row for each combination, named by its methods. A stopped search goes on. Raises
     UserError."""
-    observer, request = observer or WorkObserver(), setup.request
+    request = setup.request
     assert request.target is not None
     target = Target.parse(request.target)
     if setup.examination is None:

@@ -16,7 +16,7 @@ from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.devices import device_of
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 from afterbert.workflows.stores import changed_by_tokenizer, check_known
 from afterbert.workflows.text_options import TextOptions
 
@@ -40,7 +40,7 @@ def evaluate_on_texts(
     length: int = 128,
     max_rows: int = 512,
     reading: TextOptions | None = None,
-    observer: WorkObserver | None = None,
+    observer: WorkObserver = NOBODY,
 ) -> EvaluatedTexts:
     """Returns masked accuracy, loss and bits per byte of a model on texts, for the question that every model is asked.
 
@@ -51,7 +51,7 @@ def evaluate_on_texts(
     reading = reading or TextOptions()
     asked = {"rate": rate, "length": min(length, model.loaded.longest), "max_rows": max_rows}
     question = build(MaskedPrediction, Node({name: Node(one, name) for name, one in asked.items()}, "evaluate"))
-    with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
+    with _asked_of(model, texts, reading, observer) as (store, split):
         unknown = check_known(store, reading.max_unknown, whose="the texts", remedy=_OTHER_MODEL)
         summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
         is_told_none = bool(model.languages) and store.split("train").told_languages is None

@@ -36,7 +36,7 @@ from afterbert.training.devices import default_device
 from afterbert.workflows.evaluation import told_to
 from afterbert.workflows.loading import load_finished
 from afterbert.workflows.matching_pursuit import by_company
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for, run_request
 from afterbert.workflows.pretraining import PretrainingResult
 from afterbert.workflows.stores import prepared, unknown_in
@@ -98,10 +98,10 @@ class Added:
     result: PretrainingResult
 
 
-def add_language(request: AdditionRequest, observer: WorkObserver | None = None) -> Added:
+def add_language(request: AdditionRequest, observer: WorkObserver = NOBODY) -> Added:
     """Adds the language, or goes on with it; the run lies in `out/run`. Raises UserError for whatever the user can
     mend."""
-    observer, out = observer or WorkObserver(), request.out
+    out = request.out
     old = with_language(load_finished(request.model), check_code(request.language))
     MaskedModel.of(old)  # refuses what cannot be asked about held-out text
     if not 0 < request.replay_share < 1:

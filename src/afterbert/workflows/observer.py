@@ -28,3 +28,7 @@ class WorkObserver(Observer):
     def on_value(self, value: object, title: str = "") -> None:
         """Is called with a value that has a form of its own, such as the mix of several stores; whoever shows it knows
         its class."""
+
+
+#: For work that nobody looks at.
+NOBODY = WorkObserver()

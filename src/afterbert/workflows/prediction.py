@@ -26,7 +26,7 @@ from afterbert.downstream.row_files.row_writer import RowWriter
 from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 
 # Rows answered together: enough to sort them into batches of like length, few enough for any memory.
 _CHUNK = 1024
@@ -116,11 +116,10 @@ def check_unknown(found: UnknownPieces, whose: str, most: float) -> tuple[str, .
     return tuple(found.check(most, whose=whose, remedy="ask a model whose tokenizer knows this text"))
 
 
-def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObserver | None = None) -> Predicted:
+def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObserver = NOBODY) -> Predicted:
     """Answers every row and writes it with new columns. The whole file is looked over before the first row is answered,
     and `out` is there whole or not at all; memory does not grow with the file. stream: where rows go without `out`.
     Raises UserError that names the lines of broken rows."""
-    observer = observer or WorkObserver()
     source, out = Path(request.rows), request.out
     if out is not None:
         _check_out(out, source, overwrite=request.overwrite)

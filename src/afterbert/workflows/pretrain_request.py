@@ -29,7 +29,7 @@ from afterbert.workflows.closing import Closing
 from afterbert.workflows.fitting import Choice, fit, measured_choice
 from afterbert.workflows.loading import load_finished
 from afterbert.workflows.memory import check_memory
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain
 from afterbert.workflows.run_folders import run_folder_for, store_of_run
 from afterbert.workflows.stores import check_known, mix_of, store_of
@@ -83,7 +83,7 @@ class PretrainRequest:
 def run_request(
     request: PretrainRequest,
     *,
-    observer: WorkObserver | None = None,
+    observer: WorkObserver = NOBODY,
     processes: Processes | None = None,
     device: torch.device | None = None,
 ) -> PretrainingResult:
@@ -92,8 +92,7 @@ def run_request(
     Several processes call it alike. device: the GPU where there is one if it is None. Raises UserError for whatever
     the user can mend, before the first step.
     """
-    observer, processes = observer or WorkObserver(), processes or SingleProcess()
-    device = device or default_device()
+    processes, device = processes or SingleProcess(), device or default_device()
     start, notes = None, []
     if request.resume is not None:
         run, resolved, store = _gone_on_with(request, request.resume)

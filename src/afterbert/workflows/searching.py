@@ -24,7 +24,7 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.passages import Passage, Passages
 from afterbert.text.sources import Source
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 
 By = Literal["meaning", "words", "both"]
 _FILE = "index.json"
@@ -48,7 +48,7 @@ def embedded(
     *,
     cut: Passages | None = None,
     policy: Policy | None = None,
-    observer: WorkObserver | None = None,
+    observer: WorkObserver = NOBODY,
 ) -> int:
     """Writes `vectors.npy`, float32 [N, D], and `passages.jsonl`, a line `[id, text]` for each, of all documents or of
     what they are cut into, in memory that does not grow with their number. policy: how strict to be with text; the
@@ -60,7 +60,7 @@ def embedded(
     texts = cut(documents) if cut is not None else (Passage(one.id, one.text) for one in documents)
     try:
         with (
-            (observer or WorkObserver()).working("reading texts") as advance,
+            observer.working("reading texts") as advance,
             open(raw, "wb") as vectors,
             open(folder / "passages.jsonl", "w", encoding="utf-8") as lines,
         ):
@@ -93,7 +93,7 @@ class SearchIndex:
         root: Path,
         cut: Passages | None = None,
         policy: Policy | None = None,
-        observer: WorkObserver | None = None,
+        observer: WorkObserver = NOBODY,
     ) -> SearchIndex:
         """Opens the index of these texts under this model below `root`, or makes it. Its folder is named by what it
         is made of, so other texts or another model never meet it. Raises UserError."""
@@ -104,7 +104,6 @@ class SearchIndex:
             made_of["policy"] = to_plain(policy)
         folder = root / digest_of(made_of)[:16]
         if not (folder / _FILE).is_file():
-            observer = observer or WorkObserver()
             with folder_written(folder, made_by="search") as aside:
                 count = embedded(sources, encoder, aside, cut=cut, policy=policy, observer=observer)
                 with open(aside / "passages.jsonl", encoding="utf-8") as lines:

@@ -29,7 +29,7 @@ from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
 from afterbert.text.token_store.store import SPLITS, Store
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import NOBODY, WorkObserver
 from afterbert.workflows.pretraining import feed_of
 from afterbert.workflows.text_options import TextOptions
 
@@ -42,7 +42,7 @@ def store_of(
     sources: Sequence[Source] = (),
     mixing: Sequence[tuple[str, str]] = (),
     reading: TextOptions | None = None,
-    observer: WorkObserver | None = None,
+    observer: WorkObserver = NOBODY,
     wait: bool = True,
 ) -> Store:
     """Opens the store named, puts several together, or prepares one from texts.
@@ -51,7 +51,7 @@ def store_of(
     (`mixing`, `mixing.exponent`). A store that is prepared lies below `out`, named by what it is made from, so that it
     is found again. wait: as for `open_store`. Raises UserError.
     """
-    observer, reading = observer or WorkObserver(), reading or TextOptions()
+    reading = reading or TextOptions()
     law = mixing_of(mixing) if mixing else None  # refuses what is mistyped before a text is read
     are_stores = [is_store(Path(text)) for text in texts]
     if any(are_stores):
@@ -84,14 +84,14 @@ def prepared(
     *,
     tokenizer: TokenizerRecipe,
     reading: TextOptions | None = None,
-    observer: WorkObserver | None = None,
+    observer: WorkObserver = NOBODY,
     **others: Any,
 ) -> Store:
     """Prepares a store in the folder `out`, telling how it goes and what was read, kept and dropped.
 
     reading: how texts are read. others: what else `text.token_store.prepare` takes, such as `planes`. Raises UserError.
     """
-    observer, reading = observer or WorkObserver(), reading or TextOptions()
+    reading = reading or TextOptions()
     with observer.working("preparing") as advance:
         options = reading.of_prepare() | others
         store = prepare(sources, out, tokenizer=tokenizer, progress=advance, **options)

@@ -43,7 +43,7 @@ def evaluate(
     from afterbert.training.devices import default_device
     from afterbert.workflows.evaluation import evaluate_on_texts
     from afterbert.workflows.loading import load_model_or_checkpoint
-    from afterbert.workflows.observer import WorkObserver
+    from afterbert.workflows.observer import NOBODY
 
     with Watch() as watch:
         done = evaluate_on_texts(
@@ -53,7 +53,7 @@ def evaluate(
             length=length,
             max_rows=max_rows,
             reading=text_options(how_read, ()),
-            observer=WorkObserver() if json_ else watch,
+            observer=NOBODY if json_ else watch,
         )
     if json_:
         print(json.dumps(done.summary, indent=1))
