@@ -10,10 +10,12 @@ from afterbert.text.files.policy import Policy
 from afterbert.workflows.text_options import TextOptions
 
 
-def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
-    """Returns a config or plug-in from the values of an option. Raises UserError that names the option."""
-    tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
-    return build(kind, tree)
+def built(kind: Any, given: Mapping[str, Any], option: str | None = None) -> Any:
+    """Returns a config from options that are named as its fields, as far as they are given; option: how the user wrote
+    them, where it was otherwise. Raises UserError that names the option."""
+    said = {name: value for name, value in given.items() if value is not None}
+    nodes = {name: Node(value, option or f"--{name.replace('_', '-')}") for name, value in said.items()}
+    return build(kind, Node(nodes, "options"))
 
 
 def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) -> TextOptions:

@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from afterbert.api.terminal import ProgressLines, console, safe, table
 from afterbert.recipes.recipe import Recipe
@@ -35,7 +33,8 @@ def prove_and_print(
         open_store(store)
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="proof-", dir=out))
-    keeps, before = False, signal.signal(signal.SIGTERM, _leave)
+    # the proof ends so that what it started is ended, and what it wrote removed
+    keeps, before = False, signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         (folder / "recipe.yaml").write_text(resolved.text(), encoding="utf-8")
         plan = interruptions(kills, every=every, seed=seed)
@@ -55,11 +54,6 @@ def prove_and_print(
     if keeps:
         console.print(f"both runs are kept for a look: {safe(str(folder))}")
     return 0 if verdict.holds else 1
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """Ends the proof so that what it started is ended and what it wrote removed."""
-    sys.exit(128 + number)
 
 
 def _bundled(folder: Path, recipe: Recipe) -> Path:

@@ -84,8 +84,13 @@ def _cells(cells: tuple[Cell, ...]) -> Text:
             text = f"{text[:leading]}[-{text[leading:]}-]"
         line.append(text[:leading])
         style = f"{STYLES[cell.action]} {_CONTINUES}" if cell.continues_word else STYLES[cell.action]
-        line.append("".join(c if c.isprintable() else "·" for c in text[leading:]), style=style.strip())
+        line.append(printable(text[leading:]), style=style.strip())
     return line
+
+
+def printable(text: str) -> str:
+    """Returns the text with a dot for each character that a terminal does not print."""
+    return "".join(c if c.isprintable() else "·" for c in text)
 
 
 def _sight(may_attend: np.ndarray) -> str:

@@ -7,6 +7,7 @@ from rich.text import Text
 from afterbert.api.terminal import console
 from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json_object
+from afterbert.cli.showing import printable
 
 
 def print_samples(run: RunFolder, *, count: int = 6) -> None:
@@ -23,19 +24,15 @@ def print_samples(run: RunFolder, *, count: int = 6) -> None:
 def _sentence(pieces: list[dict[str, Any]]) -> Text:
     line = Text()
     for piece in pieces:
-        text = _printable(piece["text"])
+        text = printable(piece["text"])
         if not piece["masked"]:
             line.append(text)
         elif piece["guesses"][0][0] == piece["truth"]:
             line.append(text, style="bold green")
         else:
-            line.append(_printable(piece["guesses"][0][0]), style="red")
+            line.append(printable(piece["guesses"][0][0]), style="red")
             line.append(f" ({text.strip()})", style="dim")
     return line
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "·" for c in text)
 
 
 def print_next_steps(run: RunFolder) -> None:

@@ -194,10 +194,8 @@ class Subject:
     def _is_written_out(self) -> bool:
         """Whether Hugging Face's form of it holds shared weights once for each layer, so is larger than it is."""
         model = self.model
-        sharing = getattr(model.architecture, "stack", None)
-        if sharing is None or sharing.sharing.plan(model.architecture.num_hidden_layers).attention == tuple(
-            range(model.architecture.num_hidden_layers)
-        ):
+        plan = getattr(model.architecture, "plan", None)
+        if plan is None or plan.attention == tuple(range(model.architecture.num_hidden_layers)):
             return False
         try:
             vocabulary = model.tokenizer.vocabulary

@@ -15,7 +15,7 @@ from afterbert.interop.families import Family
 from afterbert.interop.heads import tensors_of
 from afterbert.interop.own import Own
 from afterbert.interop.task_class import Answering, TaskClass
-from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_size
+from afterbert.interop.untrusted_files import digests_as_metadata, numbered_pieces, tokenizer_size
 from afterbert.interop.weight_file import write_weights
 from afterbert.interop.weights import Weight
 from afterbert.interop.written_out import expressible, multiply_out
@@ -141,10 +141,8 @@ def write_tokenizer(
     settings: `model_input_names`, and what else of its config the model decides. longest: pieces at which it is told to
     cut, where the model reads more. Raises UserError if it has more pieces than the model's table has rows."""
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
-    size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
+    tokenizer_size(file, architecture.table_size(vocabulary))
     most = architecture.max_position_embeddings
-    if size > rows:
-        raise UserError(f"{file} has {size} pieces, but the model's table only {rows}; they do not belong together")
     for name in ("tokenizer.json", *_TOKENIZER_FILES):
         source = file if name == "tokenizer.json" else file.parent / name
         if source.exists() and source.resolve() != (out / name).resolve():
@@ -163,11 +161,6 @@ def write_tokenizer(
 
 def _special_pieces(file: Path, vocabulary: Vocabulary) -> dict[str, str]:
     """Their config names special pieces by text: cls_token: [CLS], ..."""
-    tokenizer = read_json_object(file, most=1 << 26)
-    listed = tokenizer["model"]["vocab"]
-    pieces = {number: piece for piece, number in listed.items()} if isinstance(listed, dict) else {}
-    if isinstance(listed, list):
-        pieces = {number: entry[0] for number, entry in enumerate(listed)}
-    pieces |= {added["id"]: added["content"] for added in tokenizer.get("added_tokens") or []}
+    pieces = {number: piece for piece, number in numbered_pieces(file)}
     ids = {key: getattr(vocabulary, name) for name, key in _SPECIAL.items()}
     return {key: pieces[number] for key, number in ids.items() if number is not None}

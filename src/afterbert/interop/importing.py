@@ -108,12 +108,7 @@ def _tokenizer(folder: Path, architecture: Architecture) -> tuple[Path | None, i
     path = folder / "tokenizer.json"
     if not path.exists():
         return None, None
-    size = tokenizer_size(path)
-    if architecture.vocab_size is not None and size > architecture.vocab_size:
-        raise UserError(
-            f"{path} has {size} pieces, but the model's table only {architecture.vocab_size}; they do not "
-            "belong together"
-        )
+    size = tokenizer_size(path, architecture.vocab_size)
     check_pieces(folder / "model.safetensors", path)
     return folder, size
 

@@ -232,14 +232,18 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
         raise UserError(f"{path} is no whole safetensors file ({error}); download or copy it again") from None
 
 
-def tokenizer_size(path: Path) -> int:
-    """Finds how many ids a tokenizer.json has: one more than the highest. Raises UserError."""
-    return max(number for _, number in _numbered_pieces(path)) + 1
+def tokenizer_size(path: Path, rows: int | None) -> int:
+    """Finds how many ids a tokenizer.json has: one more than the highest. Raises UserError, also where they are more
+    than the rows of a model's table."""
+    size = max(number for _, number in numbered_pieces(path)) + 1
+    if rows is not None and size > rows:
+        raise UserError(f"{path} has {size} pieces, but the model's table only {rows}; they do not belong together")
+    return size
 
 
 def pieces_digest(path: Path) -> str:
     """Returns a digest of which piece has which id in a tokenizer.json, whatever its layout. Raises UserError."""
-    pairs = sorted(_numbered_pieces(path))
+    pairs = sorted(numbered_pieces(path))
     return xxhash.xxh3_128_hexdigest(json.dumps(pairs).encode())
 
 
@@ -258,7 +262,8 @@ def settings_digest(tokenizer: Path) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(decided).encode())
 
 
-def _numbered_pieces(path: Path) -> set[tuple[str, int]]:
+def numbered_pieces(path: Path) -> list[tuple[str, int]]:
+    """Returns the pieces of a tokenizer.json with their ids, added ones last. Raises UserError."""
     tokenizer = read_json_object(path, most=_TOKENIZER_BYTES, remedy=_MISSING)
     model = tokenizer.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
@@ -275,4 +280,4 @@ def _numbered_pieces(path: Path) -> set[tuple[str, int]]:
     pairs += [(str(entry.get("content")), entry.get("id")) for entry in added]
     if not pairs or not all(isinstance(number, int) and number >= 0 for _, number in pairs):
         raise UserError(f"{path} gives a piece an id that is no whole number from 0")
-    return set(pairs)
+    return list(dict.fromkeys(pairs))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from rich.filesize import decimal
 from torch import Tensor
 
 from afterbert.base.errors import UserError
@@ -80,7 +81,7 @@ def export_notes(architecture: Architecture, family: Family, vocabulary: Vocabul
     if notes:
         rows = architecture.table_size(vocabulary)
         here = 4 * (architecture.num_parameters(rows) + architecture.num_lm_head_parameters(rows))
-        notes.append(f"so the file has {_size(size)}; the model itself is {_size(here)} in float32")
+        notes.append(f"so the file has {decimal(size)}; the model itself is {decimal(here)} in float32")
     return tuple(notes)
 
 
@@ -93,11 +94,3 @@ def heads_left_out(family: Family, heads: Collection[str], folder: Path) -> tupl
         "keep it"
         for name in sorted(set(heads) - taken)
     )
-
-
-def _size(number: float) -> str:
-    """
-    >>> _size(1_500), _size(2_340_000)
-    ('1.5 kB', '2.3 MB')
-    """
-    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:,.1f} kB"

@@ -175,18 +175,16 @@ class Architecture(ABC):
         if self.num_hidden_layers <= _DEEPEST:
             return _count(_skeleton(self, vocab_size))
         try:
-            less, more = (
-                _count(_skeleton(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth)), vocab_size))
-                for depth in (_DEEPEST // 2, _DEEPEST)
-            )
+            less, more = (_count(_skeleton(_of_depth(self, depth), vocab_size)) for depth in (_DEEPEST // 2, _DEEPEST))
         except UserError:  # layers that are shared in groups, which these depths do not divide into
             return _count(_skeleton(self, vocab_size))
         return more + (more - less) * (self.num_hidden_layers - _DEEPEST) // (_DEEPEST - _DEEPEST // 2)
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
+        shallow = _of_depth(self, min(self.num_hidden_layers, _DEEPEST))  # layers do not matter here
         with skeleton():
-            return _count(self.build_lm_head(_skeleton(_shallow(self), vocab_size)))
+            return _count(self.build_lm_head(_skeleton(shallow, vocab_size)))
 
     @abstractmethod
     def flops_per_token(self, vocab_size: int, length: int) -> float:
@@ -252,10 +250,8 @@ def _skeleton(architecture: Architecture, vocab_size: int) -> Backbone:
         return sized.build(Vocabulary(size=vocab_size))
 
 
-def _shallow(architecture: Architecture) -> Architecture:
-    """The same with few layers, where a head is all that is looked at."""
-    least = min(architecture.num_hidden_layers, _DEEPEST)
-    return cast(Architecture, replace(cast(Any, architecture), num_hidden_layers=least))
+def _of_depth(architecture: Architecture, layers: int) -> Architecture:
+    return cast(Architecture, replace(cast(Any, architecture), num_hidden_layers=layers))
 
 
 def _count(module: nn.Module) -> int:

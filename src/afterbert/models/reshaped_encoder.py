@@ -56,9 +56,8 @@ class ReshapedEncoder(SingleStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        plan = self.stack.sharing.plan(self.num_hidden_layers)
-        distinct = len(set(plan.attention))
-        if self.layers and (len(self.layers) != distinct or plan.attention != plan.feed_forward):
+        distinct = len(set(self.plan.attention))
+        if self.layers and (len(self.layers) != distinct or self.plan.attention != self.plan.feed_forward):
             raise UserError(
                 f"layers has {len(self.layers)} shapes for {distinct} layers with weights of their own; give each one"
             )
@@ -119,7 +118,6 @@ class ReshapedEncoder(SingleStack):
         found = super().flops_per_token(vocab_size, length)
         if self.table_rank is not None:
             found += 2.0 * self.table_rank * self.hidden_size
-        plan = self.stack.sharing.plan(self.num_hidden_layers).attention
         attention = replace(self.stack.attention, head_size=self.head_size)
         weights = self.stack.feed_forward.num_weights
         for part in range(len(self.layers)):
@@ -129,7 +127,7 @@ class ReshapedEncoder(SingleStack):
             change += 2.0 * weights(self.hidden_size, shape.intermediate_size or 0)
             change -= 2.0 * weights(self.hidden_size, self.intermediate_size)
             change += 2.0 * self._thinner(part)
-            found += plan.count(part) * change
+            found += self.plan.attention.count(part) * change
         return found
 
     def matrices(self, layer: int) -> dict[str, tuple[int, int]]:

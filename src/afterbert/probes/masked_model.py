@@ -46,11 +46,6 @@ class MaskedModel:
     def tokenizer(self) -> Tokenizer:
         return self.loaded.tokenizer
 
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """The languages that it has vectors for."""
-        return self.loaded.architecture.languages
-
     def unmasked(self, text: str) -> str:
         """Returns the text without its masks."""
         return with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")

@@ -1,7 +1,6 @@
 """The picture of an alignment: what is found at each layer, beside random weights and chance."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -72,8 +71,3 @@ def alignment_page(found: Alignment) -> SectionedPage:
     )
     title = f"{found.languages[0]} and {found.languages[1]} under {found.title}"
     return SectionedPage("Alignment of two languages", title, lead, tuple(sections))
-
-
-def write_alignment(found: Alignment, out: Path, *, overwrite: bool = False) -> Path:
-    """Writes the page, and its Markdown twin beside it. Raises UserError."""
-    return alignment_page(found).write(out, overwrite=overwrite)

@@ -8,6 +8,7 @@ import numpy as np
 
 from afterbert.compression.latency import Latency, Machine, median_speedup
 from afterbert.compression.measuring import StepRow
+from afterbert.downstream.figures.statistics import Interval
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.chart import Chart, Curve, draw
@@ -80,9 +81,8 @@ def row_lines(row: StepRow) -> list[str]:
     if row.method and row.latencies:
         lines.append(f"{median_speedup(row.latencies):.2f}x as fast")
     if row.quality is not None:
-        name, score = row.quality.metric, row.quality.score
-        said = f"{figures.words(name)} {in_print(name, score.estimate)} ({in_print(name, score.low)} to "
-        lines.append(f"{said}{in_print(name, score.high)}), {row.quality.kept:.1%} kept")
+        name, kept = row.quality.metric, row.quality.kept
+        lines.append(f"{figures.words(name)} {_sure(name, row.quality.score)}, {kept:.1%} kept")
     if row.control is not None:
         lines.append(f"control {in_print(row.control.metric, row.control.score.estimate)}")
     lines += row.notes
@@ -144,17 +144,14 @@ def _quality_cells(row: StepRow) -> list[str]:
     quality = row.quality
     if quality is None:
         return ["–"] * 4
-    name = quality.metric
-    score = f"{in_print(name, quality.score.estimate)} ({_range(name, quality.score.low, quality.score.high)})"
-    change = "–"
-    if row.method:
-        change = f"{in_print(name, quality.change.estimate)} ({_range(name, quality.change.low, quality.change.high)})"
+    change = _sure(quality.metric, quality.change) if row.method else "–"
     control = "–" if row.control is None else in_print(row.control.metric, row.control.score.estimate)
-    return [score, change, f"{quality.kept:.1%}", control]
+    return [_sure(quality.metric, quality.score), change, f"{quality.kept:.1%}", control]
 
 
-def _range(name: str, low: float, high: float) -> str:
-    return f"{in_print(name, low)} to {in_print(name, high)}"
+def _sure(name: str, one: Interval) -> str:
+    """A figure of this metric with its interval."""
+    return f"{in_print(name, one.estimate)} ({in_print(name, one.low)} to {in_print(name, one.high)})"
 
 
 def _latency_cell(one: Latency | None, is_smaller: bool) -> str:

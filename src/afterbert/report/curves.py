@@ -49,7 +49,10 @@ def curves_of(record: RunRecord) -> Curves:
     )
     small = [_line(title, steps, columns[name], write) for name, title, write in shown if name in columns]
     if len(metrics.parts) > 1:
-        small += [_line(_part_title(record, name), steps, ys, figures.number) for name, ys in metrics.parts.items()]
+        for name, ys in metrics.parts.items():
+            named = record.named.others.get(name)
+            title = f"loss, part “{figures.words(name)}”" if named is None else f"{named.title} ({named.unit})"
+            small.append(_line(title, steps, ys, figures.number))
     return Curves(
         large=tuple(chart for chart in large if chart),
         small=tuple(chart for chart in small if chart),
@@ -76,11 +79,6 @@ def _loss(record: RunRecord) -> Chart | None:
         levels=levels,
         alarms=metrics.not_finite,
     )
-
-
-def _part_title(record: RunRecord, name: str) -> str:
-    named = record.named.others.get(name)
-    return f"loss, part “{figures.words(name)}”" if named is None else f"{named.title} ({named.unit})"
 
 
 def _accuracy(record: RunRecord) -> Chart | None:

@@ -67,12 +67,12 @@ class MetricsTable:
 def read_metrics(path: Path) -> MetricsTable:
     """Returns the metrics of a run; empty if the file is absent or empty. Raises UserError if it cannot be read."""
     try:
-        thinned = thinned_lines(path, _NEVER_SKIPPED)
+        read, every = thinned_lines(path, _NEVER_SKIPPED)
     except FileNotFoundError:
         return MetricsTable()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
-    lines = [line for line in thinned.lines if line.strip()]
+    lines = [line for line in read if line.strip()]
     records = [record for line in lines if (record := _record(line)) is not None]
     steps = _not_overwritten([r for r in records if r.get("kind") == "step"])
     evaluations = _not_overwritten([r for r in records if r.get("kind") == "evaluation"])
@@ -82,7 +82,7 @@ def read_metrics(path: Path) -> MetricsTable:
         evaluations=tuple(Evaluation(_number(r["step"]), _numbers(r.get("figures"))) for r in evaluations),
         notes=tuple(Note(_number(r["step"]), r["text"]) for r in records if isinstance(r.get("text"), str)),
         not_finite=np.unique([_number(record["step"]) for record in records if _is_broken(record)]),
-        every=thinned.every,
+        every=every,
         unreadable=len(lines) - len(records),
     )
 
@@ -146,21 +146,14 @@ _SHORT_BYTES = 1 << 22
 _LONGEST_LINE = 1 << 20
 
 
-@dataclass(frozen=True)
-class ThinnedLines:
-    """Lines in the order of the file; about one in `every` of it, besides the marked ones."""
-
-    lines: list[bytes]
-    every: int = 1
-
-
-def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> ThinnedLines:
+def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> tuple[list[bytes], int]:
     """Returns all lines of a short file. Of a long file it returns about `most`, evenly spread, with the lines that
-    hold one of `marks` (about `most` of these too) and the last two. Raises OSError."""
+    hold one of `marks` (about `most` of these too) and the last two. Beside them: about one in how many of the file
+    these are. Raises OSError."""
     check_regular(path)
     size = path.stat().st_size
     if size <= _SHORT_BYTES:
-        return ThinnedLines(path.read_bytes().split(b"\n"))
+        return path.read_bytes().split(b"\n"), 1
     with path.open("rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as data:
         # A mark hides others close behind it, so that a file of nothing but marks takes bounded time.
         patterns = (re.compile(re.escape(mark) + b"(?s:.{0,%d})" % (size // (10 * most))) for mark in marks)
@@ -174,7 +167,7 @@ def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -
             for start in starts
         ]
     mean_length = sum(map(len, lines)) / len(lines)
-    return ThinnedLines(lines, every=max(1, round(size / mean_length / most)))
+    return lines, max(1, round(size / mean_length / most))
 
 
 def _start(data: mmap, place: int) -> int:

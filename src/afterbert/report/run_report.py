@@ -130,7 +130,9 @@ def run_markdown(record: RunRecord) -> str:
         parts.append(f"**{in_markdown(standing)}**")
     parts += [_held_out(record), _training(record), _masking(record), _data(record)]
     languages = summary.languages_in_words(record)
-    parts += [_mix(record), languages.markdown() if languages else "", _settings(record)]
+    mixed = ("store", "rows", "planned: share, epochs", "realised: share, epochs")
+    parts.append(_table("The mix of stores", mixed, summary.mix_in_words(record)))
+    parts += [languages.markdown() if languages else "", _settings(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -151,7 +153,7 @@ def _held_out(record: RunRecord) -> str:
 
 def _training(record: RunRecord) -> str:
     metrics = record.metrics
-    rows = [(fact.name, fact.value) for fact in summary.facts_of(record)]
+    rows = summary.facts_of(record)
     rows += [("last loss", figures.number(metrics.last("loss")))] if metrics.last("loss") is not None else []
     if len(metrics.not_finite):
         rows += [("steps whose loss or gradient was no finite number", figures.count(len(metrics.not_finite)))]
@@ -176,11 +178,6 @@ def _data(record: RunRecord) -> str:
             if isinstance(value, (int, float))
         ]
     return _table("Data", ("count", "value"), [row for row in rows if row[1] != "–"])
-
-
-def _mix(record: RunRecord) -> str:
-    head = ("store", "rows", "planned: share, epochs", "realised: share, epochs")
-    return _table("The mix of stores", head, summary.mix_in_words(record))
 
 
 def _settings(record: RunRecord) -> str:

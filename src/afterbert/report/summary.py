@@ -90,14 +90,6 @@ class Headline:
         return f"{where} {best.name}: not yet worth its training{f': {self.more}' if self.more else ''}."
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A figure with its words."""
-
-    value: str
-    name: str
-
-
 def headline_of(record: RunRecord) -> Headline | None:
     """Returns the main figures from evaluation.json, or from the last evaluation in the metrics; None if nothing was
     evaluated yet."""
@@ -195,19 +187,19 @@ def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]
     return [(_MEASURES.get(_SPLIT + key, figures.words(key)), figures.count(value)) for key, value in counts.items()]
 
 
-def facts_of(record: RunRecord) -> tuple[Fact, ...]:
-    """Gathers what the run took and what it gave, in a few figures; those that are known."""
+def facts_of(record: RunRecord) -> list[tuple[str, str]]:
+    """Gathers what the run took and what it gave as (name, figure), in a few figures; those that are known."""
     metrics, measures = record.metrics, record.measured.measures
     last = dict(metrics.evaluations[-1].measures) if metrics.evaluations else {}
     own = {**last, **record.measured.objective}.get("loss")
     known = [
-        Fact(figures.duration(metrics.last("seconds")), "of training"),
-        Fact(figures.large(metrics.last("tokens")), "tokens seen"),
-        Fact(figures.large(_tokens_per_second(metrics)), "tokens per second, all in"),
-        Fact(figures.number(own), f"held-out loss, {record.named.loss.unit}"),
-        Fact(figures.number((measures or last).get("bits_per_byte")), "bits per byte"),
+        ("of training", figures.duration(metrics.last("seconds"))),
+        ("tokens seen", figures.large(metrics.last("tokens"))),
+        ("tokens per second, all in", figures.large(_tokens_per_second(metrics))),
+        (f"held-out loss, {record.named.loss.unit}", figures.number(own)),
+        ("bits per byte", figures.number((measures or last).get("bits_per_byte"))),
     ]
-    return tuple(fact for fact in known if fact.value != "–")
+    return [(name, figure) for name, figure in known if figure != "–"]
 
 
 def described(record: RunRecord) -> str:

@@ -54,7 +54,7 @@ def evaluate_on_texts(
     with _asked_of(model, texts, reading, observer) as (store, split):
         unknown = check_known(store, reading.max_unknown, whose="the texts", remedy=_OTHER_MODEL)
         summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
-        is_told_none = bool(model.languages) and store.split("train").told_languages is None
+        is_told_none = bool(model.loaded.languages) and store.split("train").told_languages is None
     untold = model.loaded.without_language if is_told_none else ""
     notes = (*unknown, untold, *model.loaded.notes, model.language_model.note)
     return EvaluatedTexts(summary | {"asked": model.language_model.said}, tuple(filter(None, notes)))
@@ -92,4 +92,5 @@ def _asked_of(
 
 def told_to(store: Store, model: MaskedModel) -> Store:
     """Gives the store, whose rows tell their languages where the model knows all of them."""
-    return store.telling(model.languages) if set(store.languages) <= set(model.languages) else store
+    known = model.loaded.languages
+    return store.telling(known) if set(store.languages) <= set(known) else store

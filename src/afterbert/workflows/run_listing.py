@@ -39,15 +39,11 @@ def listed_runs(roots: Sequence[Path] = ROOTS) -> list[ListedRun]:
         folder
         for root in roots
         if root.is_dir()
-        for folder in ([root] if kind_of(root) else sorted(one for one in root.iterdir() if _may_look(one)))
+        for folder in ([root] if kind_of(root) else sorted(root.iterdir()))
+        if folder.is_dir() and may(folder, os.R_OK | os.X_OK)
     ]
     found = [_listed(folder, kind) for folder in folders if (kind := kind_of(folder))]
     return sorted(found, key=lambda run: run.changed)
-
-
-def _may_look(one: Path) -> bool:
-    """Whether it is a folder that this user may look into."""
-    return one.is_dir() and may(one, os.R_OK | os.X_OK)
 
 
 def kind_of(folder: Path) -> str:

@@ -52,9 +52,9 @@ def align(
     from afterbert.api.watch import Watch
     from afterbert.base.destination import PAGE_MARK, check_file
     from afterbert.base.errors import UserError
-    from afterbert.report.alignment_report import write_alignment
+    from afterbert.report.alignment_report import alignment_page
     from afterbert.workflows.alignment import AlignmentRequest, aligned
-    from afterbert.workflows.observer import WorkObserver
+    from afterbert.workflows.observer import NOBODY
 
     written = given["languages"]
     given["languages"] = tuple(written.split(",")) if written else None
@@ -64,7 +64,7 @@ def align(
         check_file(html, mark=PAGE_MARK, overwrite=overwrite)
     request = AlignmentRequest(model, tuple(texts), **given)
     with Watch() as watch:
-        found = aligned(request, WorkObserver() if json_ else watch)
+        found = aligned(request, NOBODY if json_ else watch)
         if json_:
             print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
         else:
@@ -72,6 +72,6 @@ def align(
             for note in found.notes:
                 watch.on_line(note)
     if html is not None:
-        page = write_alignment(found, html, overwrite=overwrite)
+        page = alignment_page(found).write(html, overwrite=overwrite)
         if not json_:
             console.print(f"page: {page}")

@@ -53,7 +53,7 @@ def export(
 
     from afterbert.api.terminal import console, safe, tell_notes
     from afterbert.base.errors import UserError
-    from afterbert.cli.preparing import named
+    from afterbert.cli.preparing import built
     from afterbert.interop.sentences import Sentences
     from afterbert.report.model_page import write_model_page
     from afterbert.workflows.exporting import export_model_folder
@@ -73,7 +73,7 @@ def export(
         raise UserError(
             "name the folder to write: afterbert export RUN OUT; or a page: afterbert export RUN --page model.html"
         )
-    pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
+    pooling = built(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
     made = export_model_folder(
         source, out, family="afterbert" if own else family, onnx=onnx, web=web, sentences=pooling, overwrite=overwrite
     )

@@ -44,9 +44,8 @@ def generate(
     """
     import sys
 
-    from afterbert.base.config import build
     from afterbert.base.errors import UserError
-    from afterbert.base.tree import Node
+    from afterbert.cli.preparing import built
     from afterbert.cli.written import print_texts
     from afterbert.downstream.posing.generation import Generation
 
@@ -57,7 +56,6 @@ def generate(
             raise UserError(f"{written} has no effect on method {method}; set --method beam, or leave it out")
     if given["top_k"] is None and given["top_p"] is None and method == "sample":
         given["top_k"] = 40
-    tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None}
-    generation = build(Generation, Node(tree, "generate"))
+    generation = built(Generation, given)
     text = sys.stdin.read() if prompt == "-" else prompt
     print_texts(model_or_newest(model), text, generation, longest=longest, stop=[*(stop or ())], count=count)

@@ -38,20 +38,17 @@ def mine_phrases(
     `afterbert prepare my_texts/ --phrases phrases.tsv`
     """
     from afterbert.api.terminal import console, safe
-    from afterbert.base.config import build
     from afterbert.base.destination import check_file
     from afterbert.base.errors import UserError
     from afterbert.base.runs import write_atomically
-    from afterbert.base.tree import Node
-    from afterbert.cli.preparing import text_options
+    from afterbert.cli.preparing import built, text_options
     from afterbert.text.mining import HEADER, Mining, as_table
     from afterbert.text.reading import read
 
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")
     check_file(out, mark=HEADER, overwrite=overwrite)
-    tree = {name: Node(given.pop(name), f"--{name.replace('_', '-')}") for name in _MINING}
-    mining = build(Mining, Node(tree, "options"))
+    mining = built(Mining, {name: given.pop(name) for name in _MINING})
     reads = text_options(given, ())
     found = mining(read(reads.sources(texts), reads.policy))
     write_atomically(out, as_table(found))

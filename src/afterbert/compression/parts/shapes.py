@@ -25,9 +25,8 @@ def unshared_stack(form: Form, method: str) -> SingleStack:
     found = form.architecture
     if not isinstance(found, SingleStack):
         raise UserError(f"{method} does not fit a model of type {name_of(found)}; it takes an encoder or a decoder")
-    plan = found.stack.sharing.plan(found.num_hidden_layers)
     every = tuple(range(found.num_hidden_layers))
-    if plan.attention != every or plan.feed_forward != every:
+    if found.plan.attention != every or found.plan.feed_forward != every:
         cure = "" if form.first is not None and form.first.model.architecture == found else "; put it first"
         raise UserError(f"{method} does not fit this model, whose layers share their weights{cure}")
     return found

@@ -70,7 +70,7 @@ class Albert(Bert):
         return {
             **config,
             "embedding_size": config["embedding_size"] or config["hidden_size"],
-            "num_hidden_groups": len(set(ours.stack.sharing.plan(ours.num_hidden_layers).attention)),
+            "num_hidden_groups": len(set(ours.plan.attention)),
         }
 
     def architecture_of(self, config: Config) -> Any:
@@ -80,7 +80,7 @@ class Albert(Bert):
 
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = self.as_ours(architecture)
-        sharing, plan = ours.stack.sharing, ours.stack.sharing.plan(ours.num_hidden_layers)
+        sharing, plan = ours.stack.sharing, ours.plan
         if plan.attention == plan.feed_forward:
             sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
         return laid_over(super().normal_form(ours), {"stack.sharing": sharing})

@@ -117,7 +117,7 @@ class Modernbert(Tabled):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = self.as_ours(architecture)
         kinds = ours.stack.layer_types(ours.num_hidden_layers)
-        if ours.stack.sharing.plan(ours.num_hidden_layers).attention.count(0) == 1:
+        if ours.plan.attention.count(0) == 1:
             # else the first attention has a norm, which it has not there
             ours = replace(ours, stack=unshared(ours.stack))
         if ours.stack.windows is None:
