@@ -62,7 +62,7 @@ def test_masks_are_asked_of_the_generator(folder: Path) -> None:
     theirs = ElectraForMaskedLM.from_pretrained(folder / "generator").eval()
     ids = torch.tensor([masked.tokenizer.plain.encode("the old [MASK] sells it").ids])
     with torch.inference_mode():
-        ours = masked.predict({"input_ids": ids, "chosen": torch.arange(ids.shape[1])})
+        ours = masked.language_model.predict({"input_ids": ids, "chosen": torch.arange(ids.shape[1])})
         expected = theirs(input_ids=ids).logits[0]
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 

@@ -19,9 +19,6 @@ def plugins_in(folder: str) -> str:
     return ", ".join(listed(f"afterbert.{folder}"))
 
 
-RecipeName = Annotated[
-    str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
-]
 Size = Annotated[
     str | None,
     typer.Option("--size", "-s", help="How large the model is: tiny, mini, small or base.", rich_help_panel="Recipe"),

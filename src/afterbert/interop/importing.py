@@ -41,7 +41,9 @@ def import_folder(name: str | Path) -> LoadedModel:
     tokenizer, size = _tokenizer(folder, architecture)
     known = _task_layers(config, family, architecture)
     parts, notes = _parts(table, found, files, family, known)
-    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(architecture.vocab_size or 1):
+    named = config.get("architectures")  # where it says nothing of its class, it may be the one with this head
+    is_lm = not isinstance(named, list) or family.lm_class in named
+    if is_lm and not architecture.num_lm_head_parameters(architecture.vocab_size or 1):
         parts["lm_head"] = {}
     if size is not None and architecture.vocab_size is not None and size < architecture.vocab_size:
         notes.append(f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses")
@@ -53,13 +55,8 @@ def import_folder(name: str | Path) -> LoadedModel:
         tokenizer,
         notes=tuple(notes),
         family=family.model_type,
-        beside={inner: import_folder(folder / inner) for inner in BESIDE if is_model_folder(folder / inner)},
+        beside={inner: import_folder(folder / inner) for inner in BESIDE if (folder / inner / "config.json").is_file()},
     )
-
-
-def is_model_folder(path: Path) -> bool:
-    """Returns whether a folder holds a model, by its config.json."""
-    return (path / "config.json").is_file()
 
 
 def _family_of(config: Config, folder: Path) -> Family:
@@ -124,7 +121,11 @@ def _parts(
     incomplete = set()
     for line in table:
         if line.ours is None:
-            _refuse_unless_zero({name: theirs[name] for name in line.theirs if name in theirs})
+            for name in line.theirs:
+                if name in theirs and theirs[name].any():
+                    raise UserError(
+                        f"the folder's {name} is not zero, and has no place here; it cannot be read exactly"
+                    )
             continue
         part, _, name = line.ours.partition(".")
         if all(wanted in theirs for wanted in line.theirs):
@@ -149,18 +150,6 @@ def _task_layers(config: Config, family: Family, architecture: Architecture) -> 
     classes = (family.task_class(kind, architecture) for kind in KINDS)
     found = [one for one in classes if one is not None and isinstance(named, list) and one.name in named]
     return found[0].layers if found else ()
-
-
-def _names_lm_head(config: Config, family: Family) -> bool:
-    """Whether the folder is of the class with a language-model head, or says nothing of its class."""
-    named = config.get("architectures")
-    return not isinstance(named, list) or family.lm_class in named
-
-
-def _refuse_unless_zero(tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if tensor.any():
-            raise UserError(f"the folder's {name} is not zero, and has no place here; it cannot be read exactly")
 
 
 def _unused(found: Mapping[str, str], files: TensorFiles, family: Family) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
@@ -50,10 +49,6 @@ class MaskedModel:
         """Returns the text without its masks."""
         return with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")
 
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Returns logits [N, V] at the chosen places of a batch."""
-        return self.language_model.predict(arrays)
-
     def fill(self, text: str, *, top: int = 5) -> list[list[tuple[str, float]]]:
         """Returns the likeliest pieces with their probabilities for each mask. Raises UserError if there is no mask."""
         return self.fill_texts([text], top=top)[0]
@@ -70,7 +65,7 @@ class MaskedModel:
             asked["visible_lengths"] = torch.tensor(lengths)
         device = next(self.language_model.backbone.parameters()).device
         with torch.inference_mode():
-            logits = self.predict({name: one.to(device) for name, one in asked.items()})
+            logits = self.language_model.predict({name: one.to(device) for name, one in asked.items()})
             chances, pieces = logits.float().softmax(-1).topk(min(top, logits.shape[-1]))
         name = self.tokenizer.backend.id_to_token
         guesses = [[(name(p) or "", c) for c, p in zip(*row)] for row in zip(chances.tolist(), pieces.tolist())]

@@ -64,16 +64,11 @@ def _values(node: Node, path: str, depth: int, lines: list[str]) -> list[Value]:
             found.append(Value(at, depth, str(key), is_leaf=False))
             found += _values(child, at, depth + 1, lines)
             continue
-        origin = _origin(child, lines)
+        number = int(child.origin.rpartition(":")[2])
+        comment = _COMMENT.fullmatch(lines[number - 1]) if number <= len(lines) else None
+        origin = comment[1].strip() if comment else ""
         found.append(Value(at, depth, str(key), child.value, origin=origin, chooser=_chooser(origin)))
     return found
-
-
-def _origin(node: Node, lines: list[str]) -> str:
-    """The comment at the end of the line in which the value stands."""
-    number = int(node.origin.rpartition(":")[2])
-    comment = _COMMENT.fullmatch(lines[number - 1]) if number <= len(lines) else None
-    return comment[1].strip() if comment else ""
 
 
 def _chooser(origin: str) -> Chooser:

@@ -128,7 +128,12 @@ def run_markdown(record: RunRecord) -> str:
     parts = [f"# {in_markdown(str(title))}", in_markdown(summary.described(record))]
     if standing := summary.standing(record):
         parts.append(f"**{in_markdown(standing)}**")
-    parts += [_held_out(record), _training(record), _masking(record), _data(record)]
+    found = statistics_of(record)
+    masking = [
+        *found.singles,
+        *((f"{group.name}: {bar.name}", bar.value) for group in found.groups for bar in group.bars),
+    ]
+    parts += [_held_out(record), _training(record), _table("Masking", ("statistic", "value"), masking), _data(record)]
     languages = summary.languages_in_words(record)
     mixed = ("store", "rows", "planned: share, epochs", "realised: share, epochs")
     parts.append(_table("The mix of stores", mixed, summary.mix_in_words(record)))
@@ -158,12 +163,6 @@ def _training(record: RunRecord) -> str:
     if len(metrics.not_finite):
         rows += [("steps whose loss or gradient was no finite number", figures.count(len(metrics.not_finite)))]
     return _table("Training", ("figure", "value"), rows)
-
-
-def _masking(record: RunRecord) -> str:
-    statistics = statistics_of(record)
-    rows = [*statistics.singles, *((f"{g.name}: {b.name}", b.value) for g in statistics.groups for b in g.bars)]
-    return _table("Masking", ("statistic", "value"), rows)
 
 
 def _data(record: RunRecord) -> str:

@@ -45,20 +45,9 @@ class Word:
     guesses: tuple[ShownGuess, ...] = ()
 
 
-@dataclass(frozen=True)
-class FilledText:
-    """A filled row: the words, with the model's first guesses in the gaps."""
-
-    words: tuple[Word, ...]
-
-    @property
-    def gaps(self) -> tuple[Word, ...]:
-        return tuple(word for word in self.words if word.grade)
-
-
-def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
-    """Returns the first few filled rows."""
-    return tuple(FilledText(tuple(map(_filled_word, one.pieces[:_MOST_PIECES]))) for one in samples[:_MOST_SAMPLES])
+def filled_texts(samples: Sequence[Filled]) -> list[list[Word]]:
+    """Returns the first few filled rows, each as words, with the model's first guesses in the gaps."""
+    return [[*map(_filled_word, one.pieces[:_MOST_PIECES])] for one in samples[:_MOST_SAMPLES]]
 
 
 def _filled_word(piece: Guess) -> Word:

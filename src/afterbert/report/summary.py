@@ -12,7 +12,6 @@ from afterbert.probes.figure import Figure
 from afterbert.report import figures
 from afterbert.report.forecast import Forecast, forecast
 from afterbert.report.grid import Grid
-from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import RunRecord
 
 HEADLINE = "masked_accuracy"
@@ -192,10 +191,12 @@ def facts_of(record: RunRecord) -> list[tuple[str, str]]:
     metrics, measures = record.metrics, record.measured.measures
     last = dict(metrics.evaluations[-1].measures) if metrics.evaluations else {}
     own = {**last, **record.measured.objective}.get("loss")
+    tokens, seconds = metrics.last("tokens"), metrics.last("seconds")
+    speed = tokens / seconds if tokens is not None and seconds else metrics.last("tokens_per_second")
     known = [
-        ("of training", figures.duration(metrics.last("seconds"))),
-        ("tokens seen", figures.large(metrics.last("tokens"))),
-        ("tokens per second, all in", figures.large(_tokens_per_second(metrics))),
+        ("of training", figures.duration(seconds)),
+        ("tokens seen", figures.large(tokens)),
+        ("tokens per second, all in", figures.large(speed)),
         (f"held-out loss, {record.named.loss.unit}", figures.number(own)),
         ("bits per byte", figures.number((measures or last).get("bits_per_byte"))),
     ]
@@ -236,11 +237,6 @@ def parameters(path: Path) -> int | None:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     except (OSError, SafetensorError):
         return None
-
-
-def _tokens_per_second(metrics: MetricsTable) -> float | None:
-    tokens, seconds = metrics.last("tokens"), metrics.last("seconds")
-    return tokens / seconds if tokens is not None and seconds else metrics.last("tokens_per_second")
 
 
 def _course(record: RunRecord) -> str:

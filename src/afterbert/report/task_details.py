@@ -79,7 +79,8 @@ def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     rows = []
     for record in (record for path in files for record in read_split(path)):
         answer, label = record["prediction"], record["label"]
-        right = [one["text"] for one in label] if label and _are_spans(label) else [label]
+        are_spans = isinstance(label, list) and bool(label) and all(isinstance(one, dict) for one in label)
+        right = [one["text"] for one in label] if are_spans else [label]
         is_wrong = label is not None and answer not in right and not (label == [] and answer == "")
         if is_wrong and record.get("confidence") is not None:
             rows.append((record["confidence"], record))
@@ -92,10 +93,6 @@ def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     )
     head = ("text", "label", "prediction", "confidence", "row")
     return [Grid(f"{of}: the most confident mistakes", head, cells)]
-
-
-def _are_spans(label: Any) -> bool:
-    return isinstance(label, list) and bool(label) and all(isinstance(one, dict) for one in label)
 
 
 def _shown(value: Any) -> str:

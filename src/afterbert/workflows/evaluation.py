@@ -53,7 +53,9 @@ def evaluate_on_texts(
     question = build(MaskedPrediction, Node({name: Node(one, name) for name, one in asked.items()}, "evaluate"))
     with _asked_of(model, texts, reading, observer) as (store, split):
         unknown = check_known(store, reading.max_unknown, whose="the texts", remedy=_OTHER_MODEL)
-        summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
+        summary = question.of_store(
+            model.language_model.predict, store, split, device=device_of(model.language_model.backbone)
+        )
         is_told_none = bool(model.loaded.languages) and store.split("train").told_languages is None
     untold = model.loaded.without_language if is_told_none else ""
     notes = (*unknown, untold, *model.loaded.notes, model.language_model.note)

@@ -131,7 +131,9 @@ def add_language(request: AdditionRequest, observer: WorkObserver = NOBODY) -> A
             _begin(request, old, sources, record, observer)
             write_sealed(out / "added.json", record)
         sizes = (old.tokenizer.vocabulary.size, load_model(str(out / "start")).tokenizer.vocabulary.size)
-        _tell_start(record, observer)
+        ways = ", ".join(f"{_STARTS[way]}: {value:.3f}" for way, value in record["starts"].items())
+        begun = f"new pieces begin as {_STARTS[record['start']]}"
+        observer.on_line(f"{begun} (bits per byte of hidden words before any step: {ways})")
         stores = [out / "stores" / name for name in sources]
         weights = {request.language: 1 - request.replay_share, "replay": request.replay_share}
         result = run_request(
@@ -263,13 +265,6 @@ def _measured(model: LoadedModel, stores: Sequence[Store]) -> Figures:
             }
             for unit, name in (("piece", ""), ("word", "_of_words")):
                 question = MaskedPrediction(unit=unit, length=min(128, model.longest), max_rows=_ASKED_ROWS)
-                measured = question(asked.predict, part, model.tokenizer, device=default_device())
+                measured = question(asked.language_model.predict, part, model.tokenizer, device=default_device())
                 found[language][f"bits_per_byte{name}"] = measured["measures"]["bits_per_byte"]
     return found
-
-
-def _tell_start(record: Mapping[str, Any], observer: WorkObserver) -> None:
-    ways = ", ".join(f"{_STARTS[way]}: {value:.3f}" for way, value in record["starts"].items())
-    observer.on_line(
-        f"new pieces begin as {_STARTS[record['start']]} (bits per byte of hidden words before any step: {ways})"
-    )

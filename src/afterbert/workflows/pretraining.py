@@ -238,15 +238,10 @@ def finish(
     write_atomically(run.model / "README.md", card)
     write_atomically(run.path / "evaluation.json", json.dumps(sealed(evaluation), indent=1))
     write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
-    write_atomically(run.path / "tasks.json", json.dumps(every_task(store, split), ensure_ascii=False))
-    return evaluation
-
-
-def every_task(store: Store, split: Split) -> dict[str, Any]:
-    """Draws what each recipe that comes along does to some sentences of the split."""
     text = sample_text(store, split)
-    exhibits = gallery(text, store.folder / "tokenizer") if text else []
-    return {"text": text, "exhibits": plain(exhibits)}
+    exhibits = plain(gallery(text, store.folder / "tokenizer") if text else [])
+    write_atomically(run.path / "tasks.json", json.dumps({"text": text, "exhibits": exhibits}, ensure_ascii=False))
+    return evaluation
 
 
 def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> dict[str, Posed]:

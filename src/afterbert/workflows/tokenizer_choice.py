@@ -67,7 +67,13 @@ def check_tokenizer(resolved: Resolved, store: Store) -> list[str]:
     asked = to_plain(resolved.recipe.tokenizer)
     if made["type"] == _PRETRAINED or asked["type"] == _PRETRAINED:
         # One that is there already is known by its content, not by how it was made.
-        return _check_same(resolved, store) if asked["type"] == _PRETRAINED else []
+        is_said = resolved.origins().get("tokenizer.type", "").startswith("--") and asked["type"] == _PRETRAINED
+        if is_said and resolved.recipe.tokenizer.make([], corpus_bytes=0).digest != store.tokenizer.digest:
+            raise UserError(
+                f"--tokenizer has no effect: {store.folder} was made with another one; prepare the texts with it, or "
+                "name them in place of the store"
+            )
+        return []
     stated = {
         path.removeprefix("tokenizer").removeprefix(".") or "type": origin
         for path, origin in resolved.origins().items()
@@ -86,18 +92,6 @@ def check_tokenizer(resolved: Resolved, store: Store) -> list[str]:
         f"recipe {resolved.name} states of its tokenizer {said}; `afterbert prepare TEXTS --recipe {resolved.name}` "
         "makes what it states"
     ]
-
-
-def _check_same(resolved: Resolved, store: Store) -> list[str]:
-    if not resolved.origins().get("tokenizer.type", "").startswith("--"):
-        return []
-    made = resolved.recipe.tokenizer.make([], corpus_bytes=0)
-    if made.digest != store.tokenizer.digest:
-        raise UserError(
-            f"--tokenizer has no effect: {store.folder} was made with another one; prepare the texts with it, or "
-            "name them in place of the store"
-        )
-    return []
 
 
 def _written(value: Any) -> str:

@@ -44,21 +44,17 @@ def doctor(
     """
     settings = settings_only(context)
     if prove_resume is None:
-        _refuse_proof_options(context, settings)
+        from afterbert.base.errors import UserError
+
+        given = [f"--{name}" for name in (*given_options(context), *(name for name, _ in settings))]
+        if given:
+            raise UserError(f"{given[0]} has no effect without --prove-resume RECIPE; add it, or leave this out")
         return _check_up()
     from afterbert.cli.resume_proof import prove_and_print
 
     return prove_and_print(
         prove_resume, store=store, size=size, steps=steps, kills=kills, seed=seed, out=out, overrides=settings
     )
-
-
-def _refuse_proof_options(context: typer.Context, settings: list[tuple[str, str]]) -> None:
-    from afterbert.base.errors import UserError
-
-    given = [f"--{name}" for name in (*given_options(context), *(name for name, _ in settings))]
-    if given:
-        raise UserError(f"{given[0]} has no effect without --prove-resume RECIPE; add it, or leave this out")
 
 
 def _check_up() -> int:

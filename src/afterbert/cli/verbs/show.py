@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import Overwrite, RecipeName, Size, settings_only
+from afterbert.cli.options import Overwrite, Size, settings_only
 
 PLACE = 210
 TAKES_RECIPE_OPTIONS = True
@@ -16,7 +16,9 @@ TAKES_RECIPE_OPTIONS = True
 def show(
     context: typer.Context,
     text: Annotated[str | None, typer.Argument(help="A sentence or two.")] = None,
-    recipe: RecipeName = "laptop",
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
+    ] = "laptop",
     size: Size = None,
     tokenizer: Annotated[
         str | None,

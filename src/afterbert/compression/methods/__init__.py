@@ -13,6 +13,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.compression.subject import NO_ROWS, Form, Subject
 from afterbert.downstream.example import Example
 from afterbert.downstream.posing.formatting import Formatter
@@ -100,10 +101,11 @@ class Method(ABC):
     def saves(self) -> frozenset[Saving]:
         """What there is less of afterwards."""
 
-    @abstractmethod
     def check(self, form: Form) -> Form:
         """Gives what will be left of a model of this form, as far as it can be told before any work. Raises UserError
-        if the method does not fit."""
+        if the method does not fit: most need weights that they can change or train."""
+        form.need_weights(name_of(self))
+        return form
 
     @abstractmethod
     def __call__(self, subject: Subject, setting: Setting) -> Subject:

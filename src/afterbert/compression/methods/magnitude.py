@@ -11,7 +11,7 @@ from pydantic import Field
 
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.seen_weights import mask
-from afterbert.compression.subject import Form, Subject
+from afterbert.compression.subject import Subject
 from afterbert.compression.training_again import with_zeros
 
 
@@ -24,10 +24,6 @@ class Magnitude(Method):
 
     sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of each matrix that becomes 0."""
-
-    def check(self, form: Form) -> Form:
-        form.need_weights("magnitude")
-        return form
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         if not self.sparsity:

@@ -43,7 +43,11 @@ class Openvino(Method):
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         subject = subject.only(setting.task)
         nncf, openvino = (from_extra(name, "openvino", needed_by="openvino") for name in ("nncf", "openvino"))
-        model = openvino.convert_model(str(_exported(subject, setting.folder / "plain.onnx")))
+        tuned = subject.tuned
+        assert tuned is not None, "it needs a task"
+        backbone, answering = tuned.module.backbone.cpu().eval(), answering_of(tuned)
+        exported = export_onnx(setting.folder / "plain.onnx", subject.model.architecture, backbone, answering)
+        model = openvino.convert_model(str(exported.path))
         whole = _graph_of(subject, model, setting.folder)
         if not self.rows:
             return subject.finished(whole)
@@ -52,13 +56,6 @@ class Openvino(Method):
         with redirect_stdout(sys.stderr):  # its progress bars
             int8 = nncf.quantize(model, nncf.Dataset(batches), model_type=kind, subset_size=len(batches))
         return subject.finished(_graph_of(subject, int8, setting.folder))
-
-
-def _exported(subject: Subject, path: Path) -> Path:
-    tuned = subject.tuned
-    assert tuned is not None, "it needs a task"
-    backbone = tuned.module.backbone.cpu().eval()
-    return export_onnx(path, subject.model.architecture, backbone, answering_of(tuned)).path
 
 
 def _graph_of(subject: Subject, model: Any, folder: Path) -> Graph:
