@@ -98,7 +98,7 @@ def carry_out_compression(request: CompressRequest) -> CompressOutcome:
         setup = prepare_compression(request, watch)
         done = run_compression(setup, watch) if request.target is None else search(setup, observer=watch)
     if done.model is not None:
-        write_compression_report(done.model, done.rows, machine=done.machine, title=title_of(done))
+        write_compression_report(done.model, done.rows, title=title_of(done))
     return done
 
 

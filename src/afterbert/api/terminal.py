@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class NotebookBar:
             self._place.update(self._html(f'<progress max="{total}" value="{done}"></progress> {html.escape(told)}'))
 
 
-class ProgressBar:
+class ProgressBar(AbstractContextManager["ProgressBar"]):
     """Shows how far a piece of work has come: as a bar on a terminal and in a notebook, as a plain line now and then
     elsewhere. Use it in a `with` block, or close it."""
 
@@ -167,9 +167,6 @@ class ProgressBar:
         """Ends the bar; may be called twice."""
         if self._live is not None:
             self._live.stop()
-
-    def __enter__(self) -> ProgressBar:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

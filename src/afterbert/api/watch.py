@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from afterbert.api.terminal import ProgressBar, console, safe, tell_notes
 from afterbert.workflows.observer import Advance, WorkObserver
 
 
-class Watch(WorkObserver):
+class Watch(WorkObserver, AbstractContextManager["Watch"]):
     """Shows steps, tokens a second, loss and time left, held-out figures as lines that stay, and whatever else a
     workflow tells. To be used in a `with` block, which ends the bar."""
 
@@ -65,9 +65,6 @@ class Watch(WorkObserver):
         """Ends the bar; may be called twice."""
         if self._bar is not None:
             self._bar.close()
-
-    def __enter__(self) -> Watch:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -132,11 +132,7 @@ def pictures_of(posed: Posed, piece_texts: Sequence[str], *, count: int = 1) -> 
 
 
 def _plain(cell: Cell) -> dict[str, Any]:
-    found: dict[str, Any] = {"text": cell.text}
-    for name in ("action", "starts_word", "asked", "places"):
-        if value := getattr(cell, name):
-            found[name] = value
-    return found
+    return {name: value for name, value in vars(cell).items() if value or name == "text"}
 
 
 def _before(posed: Posed, piece_texts: Sequence[str], row: int) -> list[Cell]:

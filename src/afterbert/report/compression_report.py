@@ -22,9 +22,10 @@ _PICTURED = (
 )
 
 
-def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Machine, title: str) -> Path:
+def write_compression_report(out: Path, rows: Sequence[StepRow], *, title: str) -> Path:
     """Writes `report.html` and `report.md` into `out`, and returns the page."""
     grids = [steps_grid(rows), *latency_grids(rows)]
+    machine = Machine.here()
     threads = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
     notes = [f"{row.method}: {note}" for row in rows for note in row.notes]
     if any(row.latencies for row in rows):

@@ -29,7 +29,7 @@ from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
-from afterbert.probes.minimal_pairs import MinimalPairsProbe, room_for_text, short_enough
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, Preferences, room_for_text, short_enough
 from afterbert.probes.missing_word import MissingWord
 from afterbert.probes.readings import reading_of
 from afterbert.text.pieces.frame import Frame
@@ -96,9 +96,9 @@ def closing_figures_without_training(
             asked += pair_figures(language_model, store.tokenizer, data)
         by = f" (by {language_model.said})" if language_model.said else ""
         figures += [replace(figure, name=figure.name + by) for figure in asked]
-    for data in probes:
-        figures += probe_figures(architecture, backbone, store.tokenizer, data)
     looked_at = FrozenModel(architecture, backbone, store.tokenizer)
+    for data in probes:
+        figures += probe_figures(looked_at, data)
     found = [parallel_figure(looked_at, name) for name in closing.parallel]
     mirrored = mirrored_figure(looked_at, store.split("held_out"))
     return figures + found + ([mirrored] if mirrored else [])
@@ -144,22 +144,35 @@ def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
 
 def pair_figures(language_model: LanguageModel, tokenizer: Tokenizer, data: TaskData) -> list[Figure]:
     """Returns one figure for each file of pairs, over pairs that are not too long for the model."""
-    architecture, figures = language_model.architecture, []
+    figures = []
     for split in data.splits:
-        rows = data.usable(split)
-        pairs = [(row.texts[0], row.texts[1]) for row in rows]
-        kept = short_enough(pairs, tokenizer, longest=architecture.max_position_embeddings)
-        rows, pairs = tuple(rows[number] for number in kept), [pairs[number] for number in kept]
-        if not pairs:
-            continue
-        found = MinimalPairsProbe(reading=reading_of(architecture))(
-            language_model.predict, tokenizer, pairs, device=device_of(language_model.backbone)
-        )
-        shorter = MinimalPairs().baseline((), rows).predictions
-        beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
-        name = data.name if len(data.splits) == 1 else f"{data.name} {split}"
-        figures.append(Figure(f"pairs of {name}", found.accuracy, beside, len(rows)))
+        rows = readable(data.usable(split), tokenizer, language_model.architecture)
+        if rows:
+            found, shorter = preferred(language_model, tokenizer, rows)
+            beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
+            name = data.name if len(data.splits) == 1 else f"{data.name} {split}"
+            figures.append(Figure(f"pairs of {name}", found.accuracy, beside, len(rows)))
     return figures
+
+
+def readable(rows: Sequence[Example], tokenizer: Tokenizer, architecture: Architecture) -> list[Example]:
+    """Returns the pairs that are not too long for a model."""
+    pairs = [(row.texts[0], row.texts[1]) for row in rows]
+    kept = short_enough(pairs, tokenizer, longest=architecture.max_position_embeddings)
+    return [rows[number] for number in kept]
+
+
+def preferred(
+    language_model: LanguageModel, tokenizer: Tokenizer, rows: Sequence[Example]
+) -> tuple[Preferences, list[int]]:
+    """Asks which sentence of each pair is likelier, and which is the shorter one."""
+    probe, pairs = (
+        MinimalPairsProbe(reading_of(language_model.architecture)),
+        [(row.texts[0], row.texts[1]) for row in rows],
+    )
+    groups, device = [row.group for row in rows], device_of(language_model.backbone)
+    found = probe(language_model.predict, tokenizer, pairs, groups, device=device)
+    return found, MinimalPairs().baseline((), rows).predictions
 
 
 def check_probe(data: TaskData) -> None:
@@ -171,31 +184,22 @@ def check_probe(data: TaskData) -> None:
         )
 
 
-def probe_figures(
-    architecture: Architecture,
-    backbone: Backbone,
-    tokenizer: Tokenizer,
-    data: TaskData,
-    probe: FrozenFeatures = FrozenFeatures(),  # noqa: B008 - it is frozen
-) -> list[Figure]:
+def probe_figures(model: FrozenModel, data: TaskData, probe: FrozenFeatures | None = None) -> list[Figure]:
     """Returns the task's main metric on each labelled split besides its training rows, beside the same probe on random
     weights and the task's own baseline. When there is no other split, some training rows are held out."""
     check_probe(data)
-    if probe.layer is not None and probe.layer > architecture.num_hidden_layers:
-        raise UserError(
-            f"--probe.layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
-        )
+    probe = probe or FrozenFeatures()
+    if probe.layer is not None and probe.layer > model.num_layers:
+        raise UserError(f"--probe.layer {probe.layer}: the model has {model.num_layers} layers (0 for its embeddings)")
     splits = [split for split in data.splits if split != "train" and any(map(data.task.is_usable, data.splits[split]))]
     if not splits:
         data, splits = data.with_dev(), ["dev"]
     train, metric = _some(data.usable("train"), probe.most_rows), data.task.metrics[0]
     asked = [row for split in splits for row in data.usable(split)]
     ends = np.cumsum([len(data.usable(split)) for split in splits])
-    models = {"": backbone, "random weights": _random(architecture, tokenizer.vocabulary, device_of(backbone))}
-    answers = {
-        name: _answers(FrozenModel(architecture, model, tokenizer), probe, data.task, train, asked)
-        for name, model in models.items()
-    }
+    fresh = _random(model.architecture, model.tokenizer.vocabulary, device_of(model.backbone))
+    models = {"": model, "random weights": replace(model, backbone=fresh)}
+    answers = {name: _answers(one, probe, data.task, train, asked) for name, one in models.items()}
     where, figures = "the last layer" if probe.layer is None else f"layer {probe.layer}", []
     for split, end in zip(splits, ends):
         rows, baseline = data.usable(split), data.baseline(split)

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from afterbert.base.config import digest, to_plain
@@ -112,7 +112,6 @@ class CompressOutcome:
     setup: CompressSetup
     rows: tuple[StepRow, ...]
     """One for the model as it was, and one for each method."""
-    machine: Machine
     model: Path | None
     """The folder that was written; None if the model is not good enough."""
     refusal: tuple[str, ...] = ()
@@ -153,7 +152,7 @@ def run_compression(setup: CompressSetup, observer: WorkObserver = NOBODY) -> Co
         refusal = _refusal(setup, rows, subject)
         if not refusal:
             _write(setup, rows, subject)
-    return CompressOutcome(setup, tuple(rows), Machine.here(), None if refusal else setup.request.out, refusal)
+    return CompressOutcome(setup, tuple(rows), None if refusal else setup.request.out, refusal)
 
 
 @contextmanager
@@ -186,16 +185,16 @@ def _write(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) -> N
     request = setup.request
     with folder_written(request.out, made_by="compress", overwrite=request.overwrite) as aside:
         subject.write(aside)
-        write_atomically(aside / "compression.json", told(setup, rows, Machine.here()))
+        write_atomically(aside / "compression.json", told(setup, rows))
 
 
-def told(setup: CompressSetup, rows: Sequence[StepRow], machine: Machine) -> str:
+def told(setup: CompressSetup, rows: Sequence[StepRow]) -> str:
     """Returns the figures of all steps as JSON."""
     found = {
         "model": setup.before.model.name,
         "task": setup.setting.task,
         "methods": [to_plain(method) for method in setup.methods],
-        "machine": {"processor": machine.processor, "threads": machine.threads},
+        "machine": asdict(Machine.here()),
         "rows": [row.plain() for row in rows],
     }
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"

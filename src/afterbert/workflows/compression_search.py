@@ -8,7 +8,6 @@ from dataclasses import replace
 from afterbert.base.errors import UserError
 from afterbert.compression.chain import check_all, parse, written
 from afterbert.compression.ladder import Target, ladder
-from afterbert.compression.latency import Machine
 from afterbert.compression.measuring import StepRow
 from afterbert.compression.methods import Method
 from afterbert.workflows.compression import CompressOutcome, CompressSetup, at_work, finish, steps, tell
@@ -64,4 +63,4 @@ def _search(
         chosen = done[good[best]]
         observer.on_line(f"taken: {' + '.join(written(one) for one in chosen)}")
         model, refusal = finish(replace(setup, methods=chosen), rows, observer), ()
-    return CompressOutcome(setup, tuple(rows), Machine.here(), model, refusal)
+    return CompressOutcome(setup, tuple(rows), model, refusal)

@@ -18,18 +18,17 @@ from afterbert.downstream.finetuning.saving import finetuned_folder, load_finetu
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.tasks.minimal_pairs import MinimalPairs, some_of_each
+from afterbert.downstream.tasks.minimal_pairs import some_of_each
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.figure import Figure
-from afterbert.probes.frozen_features import FrozenFeatures
-from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
+from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.readings import reading_of
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.training.devices import default_device
-from afterbert.workflows.closing import check_probe, probe_figures
+from afterbert.workflows.closing import check_probe, preferred, probe_figures, readable
 from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.prediction import check_unknown
@@ -126,7 +125,7 @@ def score_by_probe(request: ScoreRequest, observer: WorkObserver) -> list[Figure
     model = load_model_or_checkpoint(request.model)
     _tell_unknown(request, data, model.tokenizer, observer)
     backbone = model.backbone().to(default_device()).eval()
-    return probe_figures(model.architecture, backbone, model.tokenizer, data, probe)
+    return probe_figures(FrozenModel(model.architecture, backbone, model.tokenizer), data, probe)
 
 
 def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigure]:
@@ -137,18 +136,17 @@ def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigu
     language_model = loaded.language_model(device=default_device())
     _tell([*loaded.notes, *filter(None, [language_model.note])], observer)
     _tell_unknown(request, data, loaded.tokenizer, observer)
-    question, figures = MinimalPairsProbe(reading=reading_of(loaded.architecture)), []
+    figures = []
     for split in data.splits:
         rows = _readable_pairs(loaded, data, split, request.most, observer)
-        pairs, groups = [(row.texts[0], row.texts[1]) for row in rows], [row.group for row in rows]
-        found = question(language_model.predict, loaded.tokenizer, pairs, groups, device=default_device())
-        guesses = MinimalPairs().baseline((), rows).predictions
+        found, guesses = preferred(language_model, loaded.tokenizer, rows)
         for group in [*filter(None, found.by_group), ""]:
-            mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
+            mine = [guess for guess, row in zip(guesses, rows) if group in ("", row.group)]
             right = found.by_group[group] if group else found.accuracy
             name = group or f"{data.name} {split}"
             figures.append(PairsFigure(name, len(mine), right, mine.count(0) / len(mine)))
-    observer.on_line(f"read {question.reading.replace('_', ' ')}; likelihoods are sums over pieces")
+    said = reading_of(loaded.architecture).replace("_", " ")
+    observer.on_line(f"read {said}; likelihoods are sums over pieces")
     return figures
 
 
@@ -157,14 +155,14 @@ def _readable_pairs(
 ) -> list[Example]:
     """At most `most` pairs of a split, of all kinds alike, without those that are too long; how many that were is told.
     Raises UserError if none is left."""
-    rows, longest = some_of_each(data.usable(split), most), loaded.longest
-    kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
+    rows = some_of_each(data.usable(split), most)
+    kept = readable(rows, loaded.tokenizer, loaded.architecture)
     if len(kept) < len(rows):
-        said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
+        longer = f"{len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {loaded.longest} pieces that"
         if not kept:
-            raise UserError(f"{said} the model reads; nothing is left to ask")
-        observer.on_note(f"{said} the model reads, and left out")
-    return [rows[number] for number in kept]
+            raise UserError(f"{split}: {longer} the model reads; nothing is left to ask")
+        observer.on_note(f"{split}: {longer} the model reads, and left out")
+    return kept
 
 
 def _read(request: ScoreRequest, observer: WorkObserver, *, needs_training: bool, kind: str | None = None) -> TaskData:

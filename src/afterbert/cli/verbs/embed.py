@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import OF_FILES, also_takes, reading
+from afterbert.cli.options import OF_FILES, Overwrite, also_takes, reading
 
 PLACE = 140
 
@@ -19,9 +19,7 @@ def embed(
         bool, typer.Option("--passages", help="Cut documents into passages, and make a vector of each.")
     ] = False,
     length: Annotated[int | None, typer.Option(min=8, help="How many pieces of each text are read.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write even if the folder holds files that afterbert did not make.")
-    ] = False,
+    overwrite: Overwrite = False,
     **how_read: Any,
 ) -> None:
     """Turn each document into a vector of length 1, so that the product of two vectors is their cosine.
