@@ -1,7 +1,5 @@
 """What a person sees: a console, safe text, progress bars on a terminal and plain lines elsewhere."""
 
-from __future__ import annotations
-
 import html
 import os
 import sys

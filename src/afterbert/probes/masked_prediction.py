@@ -4,8 +4,6 @@ Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise
 very same questions, whatever they were trained on. Beside it stands what counting alone would guess.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

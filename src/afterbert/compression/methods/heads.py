@@ -4,8 +4,6 @@ Source: Michel et al. (1905.10650), Sections 3.2 and 4.1: importance by the grad
 layer. One head of each layer always stays, so that its attention still mixes something.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import Tensor

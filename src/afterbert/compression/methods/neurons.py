@@ -4,8 +4,6 @@ Source: first-order importance, Molchanov et al. (1611.06440), Equation 7, as Mi
 heads. Each layer loses as many by default, so that a Hugging Face family still computes the model.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -10,11 +10,9 @@ from typing import Any, ClassVar
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config
-from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import LAYERS, Keys, sizes_of
-from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Names
 from afterbert.models import Architecture
 from afterbert.nn.sharing import Sharing, SharingPlan
@@ -84,9 +82,6 @@ class Albert(Bert):
         if plan.attention == plan.feed_forward:
             sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
         return laid_over(super().normal_form(ours), {"stack.sharing": sharing})
-
-    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
-        return bert_task_class(kind, "Albert", "albert.pooler")
 
     def plan_of(self, plan: SharingPlan) -> SharingPlan:
         groups = tuple(sorted(set(plan.attention)))

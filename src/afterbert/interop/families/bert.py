@@ -82,7 +82,7 @@ class Bert(Tabled):
         return replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
-        return bert_task_class(kind, "Bert", "bert.pooler.dense")
+        return bert_task_class(kind, self.base_class.removesuffix("Model"), str(self.heads["pooler.dense"]))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         table, ours = super().weights(config, architecture), cast(Encoder, architecture)

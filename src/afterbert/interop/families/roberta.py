@@ -5,17 +5,16 @@ never reach a visible piece: they are left out here and written as zeros. A mode
 gets one segment row of zeros, which is the same.
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Names
 from afterbert.models import Architecture
-from afterbert.nn.task_head import TaskHead
 
 
 class Roberta(Bert):
@@ -53,18 +52,12 @@ class Roberta(Bert):
         return 1 if self.as_ours(architecture).embeddings.type_vocab_size == 1 else -1
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
-        return roberta_task_class(kind, "Roberta")
+        found = super().task_class(kind, architecture)
+        own = {"last": "classifier.out_proj", "dense": "classifier.dense"}  # rows are answered by layers of their own
+        return replace(found, **own) if kind == "sequence" else found
 
     def rows_before(self, config: Config) -> int:
         pad = config.get("pad_token_id", 1)
         if pad is None:
             raise UserError("config.json has no pad_token_id, from which RoBERTa counts its positions; add it")
         return int(pad) + 1
-
-
-def roberta_task_class(kind: TaskKind, stem: str) -> TaskClass:
-    """Returns the task class: rows are answered by layers of the class's own, choices from the pooled first piece."""
-    if kind == "sequence":
-        name = f"{stem}ForSequenceClassification"
-        return TaskClass(name, TaskHead(), "classifier.out_proj", "classifier.dense")
-    return bert_task_class(kind, stem, "roberta.pooler.dense")

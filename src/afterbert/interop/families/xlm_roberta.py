@@ -3,8 +3,7 @@
 Names: transformers, models/xlm_roberta/modeling_xlm_roberta.py.
 """
 
-from afterbert.interop.families.roberta import Roberta, roberta_task_class
-from afterbert.interop.task_class import TaskClass, TaskKind
+from afterbert.interop.families.roberta import Roberta
 from afterbert.models import Architecture
 
 
@@ -14,6 +13,3 @@ class XlmRoberta(Roberta):
 
     def naturalness(self, architecture: Architecture) -> int:
         return super().naturalness(architecture) - 3
-
-    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
-        return roberta_task_class(kind, "XLMRoberta")
