@@ -6,7 +6,6 @@ from torch import Tensor
 from afterbert.compression.methods import Setting, is_piece
 from afterbert.compression.subject import Subject
 from afterbert.nn.inputs import Inputs
-from afterbert.nn.recording import recorded
 
 
 @torch.no_grad()
@@ -20,8 +19,8 @@ def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64)
     count = 0
     # the two may have tokenizers of their own, which cut these rows alike
     for ours, theirs in zip(setting.batches(after, most=most), setting.batches(before, most=most), strict=True):
-        mine = _states(after, ours)
-        old = _states(before, theirs)
+        mine = after.tuned.module.backbone.layers(Inputs.of(ours)).hidden
+        old = before.tuned.module.backbone.layers(Inputs.of(theirs)).hidden
         if mine[0].shape[1] != old[0].shape[1]:
             return ()
         pieces = is_piece(ours)
@@ -34,11 +33,3 @@ def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64)
         count += int(pieces.sum())
     names = ["embeddings", *(f"layer {number}" for number in range(len(sums) - 1))]
     return tuple(f"states of {name}: {float(one) / count:.1%} away" for name, one in zip(names, sums))
-
-
-def _states(subject: Subject, arrays: dict[str, Tensor]) -> list[Tensor]:
-    assert subject.tuned is not None
-    backbone = subject.tuned.module.backbone
-    with recorded(backbone) as recording:
-        backbone.read(Inputs.of(arrays))
-    return recording.passes[0].hidden

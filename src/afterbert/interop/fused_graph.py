@@ -132,6 +132,7 @@ class _Writer:
     def written(self) -> bytes:
         from onnx import TensorProto, helper, numpy_helper
 
+        self.lay.op("Cast", ["attention_mask"], name="mask", to=6)  # int32 [B, T], as MultiHeadAttention reads it
         hidden = self._embedded()
         count = self.architecture.num_hidden_layers
         plan = self.architecture.stack.sharing.plan(count)
@@ -218,19 +219,13 @@ class _Writer:
             parts = [query, self._turned(parts[1], inner, first=False), parts[2]]
         mixed = self.lay.op(
             "MultiHeadAttention",
-            [*parts, "", self._padding()],
+            [*parts, "", "mask"],
             domain=_OURS,
             num_heads=inner.num_heads,
             scale=float(inner.scale),
         )
         out = self.lay.linear(inner.output, f"{name}.output", mixed, biased=False)
         return self._joined(part, name, out, inner.output, asks)
-
-    def _padding(self) -> str:
-        """The mask as MultiHeadAttention reads it: int32 [B, T]."""
-        if not any(node.output[0] == "mask" for node in self.lay.nodes):
-            self.lay.op("Cast", ["attention_mask"], name="mask", to=6)
-        return "mask"
 
     def _turned(self, vectors: str, inner: Any, *, first: bool) -> str:
         """Rotary positions; of the first piece alone they are no turn at all."""

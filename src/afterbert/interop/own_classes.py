@@ -121,8 +121,7 @@ class _EncoderAlone:
         hidden = read.unpacked(self.backbone.encode(inputs).hidden)
         return BaseModelOutput(last_hidden_state=cast(Any, hidden))
 
-    def __call__(self, *inputs: Any, **others: Any) -> BaseModelOutput:
-        return self.forward(*inputs, **others)
+    __call__ = forward
 
 
 AutoModel.register(AfterbertConfig, AfterbertModel, exist_ok=True)

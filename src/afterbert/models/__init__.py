@@ -78,7 +78,6 @@ class Backbone(nn.Module, ABC):
         encoded: EncoderOutput,
         *,
         position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
         lengths: Tensor | None = None,
         past: Past | None = None,
     ) -> Tensor:

@@ -143,11 +143,10 @@ class EncoderDecoderModule(Backbone):
         encoded: EncoderOutput,
         *,
         position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
         lengths: Tensor | None = None,
         past: Past | None = None,
     ) -> Tensor:
-        inputs = Inputs(decoder_input_ids, position_ids=position_ids, language_ids=language_ids)
+        inputs = Inputs(decoder_input_ids, position_ids=position_ids)
         hidden = self.decoder_embeddings.of(inputs)
         rule = PaddedVisibility.left_to_right(hidden.device, lengths)
         return self.decoder_stack(hidden, rule, inputs.places, encoded, past)

@@ -106,7 +106,10 @@ class FrozenFeatures:
         encodings = [model.tokenizer.plain.encode(" ".join(words)) for words in sentences]
         room = self._room(model)
         rows = [encoding.ids[:room] for encoding in encodings]
-        states = self._states(model, rows)
+        states = [np.zeros((1, model.architecture.hidden_size), dtype=np.float32)] * len(rows)
+        for numbers, read, _ in self._batches(model, rows):
+            for number, state in zip(numbers, read.cpu().numpy()):
+                states[number] = state[: len(rows[number])]
         found = []
         for words, encoding, state in zip(sentences, encodings, states):
             starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])])
@@ -166,14 +169,6 @@ class FrozenFeatures:
                 at = 0 * lengths if self.pooling == "first" else lengths - 1
                 pooled = states[torch.arange(len(states), device=states.device), at]
             found[numbers] = pooled.cpu().numpy()
-        return found
-
-    def _states(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """float32 [T, D] for each row; one of zeros for a row without pieces."""
-        found = [np.zeros((1, model.architecture.hidden_size), dtype=np.float32)] * len(rows)
-        for numbers, states, _ in self._batches(model, rows):
-            for number, state in zip(numbers, states.cpu().numpy()):
-                found[number] = state[: len(rows[number])]
         return found
 
     def _batches(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:

@@ -92,16 +92,11 @@ def exhibits_of(question: RecipeQuestion, store: Store, *, seed: int = 0) -> lis
                 found.append(replace(shown, reason=str(error)))
     if not any(exhibit.picture or exhibit.reason != reason for exhibit in found):
         raise UserError(f"the text is too short for the task of {question.name}; give a longer one")
-    note = _changes(store)
-    return [replace(one, note=note if one.picture is not None else "") for one in found]
-
-
-def _changes(store: Store) -> str:
-    """What the tokenizer changes in the letters of a script without case; capitals that it makes small are plain to
-    see."""
+    # capitals that it makes small are plain to see
     changes = store.manifest["tokenizer"].get("changes", {}).items()
     told = [f"{changed} of {total} in {script}" for script, (changed, total) in changes if script not in _HAVE_CASE]
-    return f"the tokenizer changed or left out letters and marks: {', '.join(told)}" if told else ""
+    note = f"the tokenizer changed or left out letters and marks: {', '.join(told)}" if told else ""
+    return [replace(one, note=note if one.picture is not None else "") for one in found]
 
 
 def exhibits_on(

@@ -105,7 +105,9 @@ def pretrain(
         if processes.leads:
             write_atomically(run.recipe, resolved.text())
             remember_store(run, store)
-            write_atomically(run.path / "figures.json", json.dumps(named_figures(module), indent=1))
+            known = module.meanings()
+            named = {"loss": meaning_of_loss(module.loss_weights, known), "others": known}
+            write_atomically(run.path / "figures.json", json.dumps(to_plain(named), indent=1))
         outcome = train(
             run,
             module,
@@ -180,15 +182,6 @@ def fills_masks(module: ObjectiveModule, store: Store) -> bool:
     """Returns whether the fixed question about masked pieces can be put to what was trained."""
     found = module.language_model
     return found is not None and found.fills_masks and store.vocabulary.mask is not None
-
-
-def named_figures(module: ObjectiveModule) -> dict[str, Any]:
-    """Names the figures of a run, for whoever draws them: `loss`, and each part and measure by its key."""
-    known = module.meanings()
-    return {
-        "loss": asdict(meaning_of_loss(module.loss_weights, known)),
-        "others": {name: asdict(meaning) for name, meaning in known.items()},
-    }
 
 
 def finish(

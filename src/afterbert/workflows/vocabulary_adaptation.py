@@ -70,7 +70,9 @@ def adapt(
     old = load_finished(model)
     tokenizer = old.tokenizer
     texts = _texts(sources, policy)
-    learned, measured = _divided(texts) if how != "trim" else (texts, texts)
+    learned = measured = texts
+    if how != "trim" and len(texts) >= _FEW_TEXTS:
+        learned, measured = [text for number, text in enumerate(texts) if number % 10 != 9], texts[9::10]
     change = _change(tokenizer, learned, how, pieces, units, recipe)
     new = with_vocabulary(old, change)
     found = None
@@ -105,14 +107,6 @@ def _texts(sources: Sequence[Source], policy: Policy | None) -> list[str]:
     if not texts:
         raise UserError("the texts are empty; name files or folders with text in them")
     return texts
-
-
-def _divided(texts: list[str]) -> tuple[list[str], list[str]]:
-    """What is learned from, and every tenth text, on which it is seen what that is worth; all for both where there
-    are few."""
-    if len(texts) < _FEW_TEXTS:
-        return texts, texts
-    return [text for number, text in enumerate(texts) if number % 10 != 9], texts[9::10]
 
 
 def _change(
