@@ -52,10 +52,6 @@ class Setting:
             raise UserError(NO_ROWS)
         return self.rows["train"]
 
-    def texts(self) -> list[str]:
-        """Returns the texts of the training rows. Raises UserError if there are none."""
-        return [text for row in self.learned_from() for text in row.texts]
-
     def batches(self, subject: Subject, *, most: int | None = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
         """Yields training rows as batches of the task, at most `most` rows, chosen by the noise; None: all. Raises
         UserError if there are none."""

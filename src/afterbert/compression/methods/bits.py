@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from afterbert.compression.methods import Method, Setting
-from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quantize_file, quiet_quantizer
+from afterbert.compression.parts.graphs import check_graph, graph_of, quantize_file, quiet_quantizer
 from afterbert.compression.subject import Form, Subject
 
 
@@ -34,6 +34,7 @@ class Bits(Method):
         whole = graph_of(subject)
         if self.bits == 32:
             return subject.finished(whole)
+        import onnx
         from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
         # GatherBlockQuantized has four bits alone; a table of eight is `quantize`'s
@@ -46,7 +47,7 @@ class Bits(Method):
             quant_axes=(("MatMul", 0), ("Gather", 1)),
         )
         with quiet_quantizer():
-            quantizer: Any = MatMulNBitsQuantizer(loaded(whole.content), bits=self.bits, algo_config=how)
+            quantizer: Any = MatMulNBitsQuantizer(onnx.load_from_string(whole.content), bits=self.bits, algo_config=how)
             quantizer.process()
         content = quantizer.model.model.SerializeToString()
         if self.table and self.bits == 8:

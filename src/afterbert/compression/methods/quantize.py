@@ -15,7 +15,7 @@ from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.compression.methods import Method, Setting
-from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quantize_file
+from afterbert.compression.parts.graphs import check_graph, graph_of, quantize_file
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
 
@@ -54,7 +54,9 @@ class Quantize(Method):
         return subject.finished(self._quantized(whole, setting, subject, skipped, "model"))
 
     def _quantized(self, graph: Graph, setting: Setting, subject: Subject, skipped: Sequence[str], name: str) -> Graph:
-        model = loaded(graph.content)
+        import onnx
+
+        model = onnx.load_from_string(graph.content)
         left = [node.name for node in model.graph.node if any(weight in skipped for weight in node.input)]
         source, out = (setting.folder / f"{name}{which}.onnx" for which in ("-float", ""))
         source.write_bytes(graph.content)
@@ -64,8 +66,11 @@ class Quantize(Method):
 
     def _most_harmed(self, subject: Subject, setting: Setting, whole: Graph) -> list[str]:
         """The weights of the parts of layers whose quantization alone moves answers most."""
+        import onnx
+
         parts: dict[str, list[str]] = {}
-        products = [node for node in loaded(whole.content).graph.node if node.op_type == "MatMul"]
+        nodes = onnx.load_from_string(whole.content).graph.node
+        products = [node for node in nodes if node.op_type == "MatMul"]
         for weight in sorted({weight for node in products for weight in node.input}):
             part = weight.partition(".")[0]
             if part[:1] in "af" and part[1:].isdigit():

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import need_extra
 from afterbert.compression.methods import EVERYTHING, Method, Setting, is_piece
-from afterbert.compression.parts.graphs import need_onnx
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
 from afterbert.nn.inputs import Inputs
@@ -73,7 +73,7 @@ class Static(Method):
 
     def check(self, form: Form) -> Form:
         form.need_weights("static")
-        need_onnx("static")
+        need_extra("onnx", "onnx", "onnxruntime", needed_by="static")
         if form.architecture.writes == "apart":
             raise UserError("static needs an encoder or decoder; an encoder-decoder has no one vector for a text")
         if form.task not in (None, *_OF_ROWS, *_OF_PAIRS):

@@ -36,7 +36,8 @@ class TrimmedVocabulary(Method):
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         texts = [document.text for document in read(sources_for([self.text]))] if self.text else []
-        texts += setting.texts() if setting.rows.get("train") or not texts else []
+        if setting.rows.get("train") or not texts:
+            texts += [text for row in setting.learned_from() for text in row.texts]
         change = trimmed(subject.model.tokenizer, texts)
         change.tokenizer.save(setting.folder)
         return subject.with_model(replace(with_vocabulary(subject.model, change), folder=setting.folder))

@@ -27,14 +27,9 @@ def check_graph(form: Form, method: str) -> Form:
             f"{method} leaves a graph with one head, but the model answers {form.num_tasks} tasks; name rows of one "
             "with --task, and it with --as"
         )
-    need_onnx(method)
+    need_extra("onnx", "onnx", "onnxruntime", needed_by=method)
     check_fusible(form.architecture)
     return replace(form, kind="graph")
-
-
-def need_onnx(method: str) -> None:
-    """Raises UserError if the extra is not installed."""
-    need_extra("onnx", "onnx", "onnxruntime", needed_by=method)
 
 
 def graph_of(subject: Subject) -> Graph:
@@ -96,10 +91,3 @@ def quantize_file(
             quantization.quantize_dynamic(source, out, **usual)
         else:
             quantization.quantize_static(source, out, rows, **usual)
-
-
-def loaded(content: bytes) -> Any:
-    """Returns the graph as the onnx package holds it."""
-    import onnx
-
-    return onnx.load_from_string(content)
