@@ -23,6 +23,7 @@ from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.sentences import Sentences
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.sentence_encoder import SentenceEncoder
@@ -84,10 +85,8 @@ class Model(ShowsItself):
         - pooling: how states become one vector; None: as the model was trained for, else by their mean.
         """
         frozen, listed = self._frozen, [texts] if isinstance(texts, str) else list(texts)
-        if pooling is None:
-            told = self.loaded.sentences
-            pooling = told.pooling if told is not None else "mean"
-        features = FrozenFeatures(layer=layer, pooling=pooling, length=length)
+        usual = (self.loaded.sentences or Sentences()).pooling if pooling is None else pooling
+        features = FrozenFeatures(layer=layer, pooling=usual, length=length)
         return features.sentences(frozen, [(text,) for text in listed])
 
     def search(

@@ -50,43 +50,27 @@ class Machine:
         return Machine(_processor(), torch.get_num_threads())
 
 
-def in_turns(
-    ours: Predict, theirs: Predict, arrays: Mapping[str, Tensor], theirs_arrays: Mapping[str, Tensor]
-) -> tuple[list[float], list[float]]:
-    """Seconds of both for a batch, one after the other, after one pass of each that does not count."""
-    ours(arrays)
-    theirs(theirs_arrays)
-    found: tuple[list[float], list[float]] = ([], [])
-    begun = time.perf_counter()
-    while len(found[0]) < _LEAST or (len(found[0]) < _MOST and time.perf_counter() - begun < _SECONDS):
-        for predict, batch, seconds in ((ours, arrays, found[0]), (theirs, theirs_arrays, found[1])):
-            before = time.perf_counter()
-            predict(batch)
-            seconds.append(time.perf_counter() - before)
-    return found
-
-
-def latency(
-    ours: Predict,
-    theirs: Predict,
-    *,
-    batch_size: int,
-    length: int,
-    vocab_sizes: tuple[int, int],
-    others: Mapping[str, Tensor],
-) -> Latency:
-    """Times both on rows of pieces by chance, all of one length. vocab_sizes: of ours and theirs; others: further
-    arrays of the batch, such as the name of its task."""
-    batches = [_rows(batch_size, length, size) | dict(others) for size in vocab_sizes]
+def latency(ours: Predict, theirs: Predict, mine: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> Latency:
+    """Times both, each on its own batch of the same shape, one after the other, after one pass that does not count."""
+    sides: list[tuple[Predict, Mapping[str, Tensor], list[float]]] = [(ours, mine, []), (theirs, other, [])]
     with torch.inference_mode():
-        mine, before = (np.array(one) for one in in_turns(ours, theirs, batches[0], batches[1]))
-    low, median, high = np.quantile(mine, (0.25, 0.5, 0.75)) * 1000
-    return Latency(
-        batch_size, length, float(median), float(low), float(high), len(mine), float(np.median(before / mine))
-    )
+        for predict, batch, _ in sides:
+            predict(batch)
+        begun, (_, _, made) = time.perf_counter(), sides[0]
+        while len(made) < _LEAST or (len(made) < _MOST and time.perf_counter() - begun < _SECONDS):
+            for predict, batch, seconds in sides:
+                before = time.perf_counter()
+                predict(batch)
+                seconds.append(time.perf_counter() - before)
+    here, there = (np.array(seconds) for _, _, seconds in sides)
+    low, median, high = np.quantile(here, (0.25, 0.5, 0.75)) * 1000
+    batch_size, length = mine["input_ids"].shape
+    speedup = float(np.median(there / here))
+    return Latency(batch_size, length, float(median), float(low), float(high), len(here), speedup)
 
 
-def _rows(batch_size: int, length: int, vocab_size: int) -> dict[str, Tensor]:
+def rows_by_chance(batch_size: int, length: int, vocab_size: int) -> dict[str, Tensor]:
+    """Returns a batch of rows of pieces by chance, all of one length."""
     drawn = Noise(0).of("latency").integers(vocab_size, np.arange(batch_size)[:, None], np.arange(length)[None])
     last = torch.full((batch_size,), length - 1)
     return {"input_ids": torch.from_numpy(drawn), "last": last, "unit_of": torch.arange(batch_size)}

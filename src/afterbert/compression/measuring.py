@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter
 
 from afterbert.base.noise import Noise
-from afterbert.compression.latency import Latency, latency
+from afterbert.compression.latency import Latency, latency, rows_by_chance
 from afterbert.compression.subject import Subject
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.statistics import Interval, interval, paired_interval
@@ -125,15 +125,8 @@ def latencies(subject: Subject, before: Subject, task: str | None) -> tuple[Late
     named = task or next(iter(tasks), None)
     others = {} if named is None else {f"task/{named}": torch.zeros(0, dtype=torch.bool)}
     tables = [one.model.architecture.table_size(one.model.tokenizer.vocabulary) for one in (subject, before)]
-    return tuple(
-        latency(
-            subject.predict,
-            before.predict,
-            batch_size=batch_size,
-            length=length,
-            vocab_sizes=(tables[0], tables[1]),
-            others=others,
-        )
-        for batch_size, length in SHAPES
-        if length <= longest
-    )
+    found = []
+    for batch_size, length in (shape for shape in SHAPES if shape[1] <= longest):
+        mine, other = (rows_by_chance(batch_size, length, size) | others for size in tables)
+        found.append(latency(subject.predict, before.predict, mine, other))
+    return tuple(found)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from afterbert.base.budget import Budget
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
@@ -25,16 +24,11 @@ from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjectiv
 
 
 def trained(
-    subject: Subject,
-    setting: Setting,
-    *,
-    budget: Budget,
-    learning_rate: float,
-    batch_size: int,
-    wrap: Callable[[Objective], Objective],
+    subject: Subject, setting: Setting, settings: FineTuning, *, wrap: Callable[[Objective], Objective]
 ) -> Subject:
-    """Goes on training the model and its head on the task's training rows. wrap: what is trained, around the task; the
-    task itself learns from labels alone. A run that was stopped goes on. Raises UserError."""
+    """Goes on training the model and its head on the task's training rows. settings: budget, learning rate and batch;
+    the others are the model's own. wrap: what is trained, around the task; the task itself learns from labels alone. A
+    run that was stopped goes on. Raises UserError."""
     assert subject.tuned is not None and setting.task is not None
     name, tuned = setting.task, subject.tuned
     head = {key: tensor.detach() for key, tensor in tuned.head(name).state_dict().items()}
@@ -43,16 +37,15 @@ def trained(
     # nothing is held out here, chosen by dev or told of it: `compress` judges, by rows that are not handed in
     splits = {"train": rows, "dev": (replace(rows[0], label=None),)}
     data = TaskData(name, tuned.tasks[name], splits, (), tuned.columns.get(name, {}))
-    settings = FineTuning(
-        budget=budget,
-        batch_size=batch_size,
+    settings = replace(
+        settings,
         length=tuned.length,
         head=tuned.heads[name],
         summary=tuned.summary,
         seed=setting.noise.seed,
         precision="fp32",
         evaluate_every=None,
-    ).with_learning_rate(learning_rate)
+    )
     # of the matrices that were pruned: 0 where they stay so, else 1; a widening that changes nothing yet was not
     matrices = {
         name: one

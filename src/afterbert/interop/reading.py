@@ -7,6 +7,7 @@ together in front of its padding, and the states are moved back to where the cal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,17 +48,10 @@ class Packing:
         """Moves states [B, T, D] back to the caller's places."""
         return states if self.places is None else states.gather(1, self.places[..., None].expand_as(states))
 
-    def inputs(
-        self, input_ids: Tensor, *, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None
-    ) -> Inputs:
-        """Bundles the caller's ids, each [B, T], for a backbone."""
-        return Inputs(
-            self.packed(input_ids),
-            None if token_type_ids is None else self.packed(token_type_ids),
-            None,
-            None if language_ids is None else self.packed(language_ids),
-            self.visibility,
-        )
+    def inputs(self, input_ids: Tensor, **beside: Tensor | None) -> Inputs:
+        """Bundles the caller's ids, each [B, T], for a backbone. beside: `token_type_ids`, `language_ids`."""
+        given: dict[str, Any] = {name: self.packed(ids) for name, ids in beside.items() if ids is not None}
+        return Inputs(self.packed(input_ids), visibility=self.visibility, **given)
 
 
 def hidden_states(

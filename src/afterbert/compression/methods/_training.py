@@ -1,6 +1,7 @@
 """What the methods have in common that make a model better again by training, not smaller."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from afterbert.base.plugins import find, name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
-from afterbert.downstream.finetuning.settings import usual_learning_rate
+from afterbert.downstream.finetuning.settings import FineTuning, usual_learning_rate
 from afterbert.objectives import Objective
 
 
@@ -61,12 +62,7 @@ class TrainingMethod(Method):
         if not self.epochs and self.steps is None:
             return subject
         budget = Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps")
-        found = trained(
-            subject,
-            setting,
-            budget=budget,
-            learning_rate=self.learning_rate or usual_learning_rate(subject.model.architecture.hidden_size),
-            batch_size=self.batch_size,
-            wrap=lambda objective: self.around(objective, subject, setting),
-        )
-        return self.finished(found)
+        rate = self.learning_rate or usual_learning_rate(subject.model.architecture.hidden_size)
+        settings = FineTuning(budget=budget, batch_size=self.batch_size).with_learning_rate(rate)
+        wrap = partial(self.around, subject=subject, setting=setting)
+        return self.finished(trained(subject, setting, settings, wrap=wrap))
