@@ -79,19 +79,16 @@ class Subject:
     @staticmethod
     def read(name: str | Path) -> Subject:
         """Reads a fine-tuned or pre-trained model. Raises UserError."""
+        tuned = load_finetuned(name, device="cpu") if has_answers(Path(name)) else None
         if is_graph(Path(name)):
             model, graph = read_graph(Path(name))
-            tuned = load_finetuned(name, device="cpu") if has_answers(Path(name)) else None
             return Subject(model, tuned, graph)
-        if has_answers(Path(name)):
-            tuned = load_finetuned(name, device="cpu")
-            if tuned.lm_head is not None:
-                raise UserError(
-                    f"{name} answers by writing texts; only models that answer with a class, a number, tags or a span "
-                    "can be made smaller here"
-                )
-            return Subject(tuned.model, tuned)
-        return Subject(load_model(name))
+        if tuned is not None and tuned.lm_head is not None:
+            raise UserError(
+                f"{name} answers by writing texts; only models that answer with a class, a number, tags or a span can "
+                "be made smaller here"
+            )
+        return Subject(load_model(name) if tuned is None else tuned.model, tuned)
 
     @property
     def form(self) -> Form:

@@ -52,7 +52,7 @@ def export_onnx(
     reader = _Reader(backbone, head, architecture).eval()
     dimensions = reader.dimensions()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             reader,
             tuple(reader.example(*_TRACED, seed=0).values()),
@@ -64,7 +64,7 @@ def export_onnx(
         )
     assert program is not None
     with replacing(path) as beside:
-        with _quiet():
+        with quiet():
             program.save(str(beside))
         largest = _largest_difference(beside, reader)
         if not largest < _TOLERANCE:
@@ -171,16 +171,14 @@ def _largest_difference(path: Path, reader: _Reader) -> float:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks on packages and axis names that do not concern the user."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def quiet() -> Iterator[None]:
+    """Silences remarks of exporters and quantizers inside the block: on packages, names of axes and steps that these
+    graphs do not need."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx|onnxscript")
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)

@@ -34,17 +34,8 @@ def alignment_grid(found: Alignment) -> Grid:
         cells += [f"{100 * value:.1f}" for value in beside]
         cka = f"{one.cka.value:.2f} ({one.cka.beside['random weights']:.2f})"
         rows.append((one.level, one.layer, *cells, cka, f"{one.csls[0].count:,}"))
-    head = (
-        "what",
-        "layer",
-        f"{here} to {there}",
-        f"{there} to {here}",
-        "cosine",
-        "random",
-        "chance",
-        "CKA (random)",
-        "of",
-    )
+    ways = (f"{here} to {there}", f"{there} to {here}")
+    head = ("what", "layer", *ways, "cosine", "random", "chance", "CKA (random)", "of")
     return Grid("Found first by CSLS, in percent", head, tuple(rows))
 
 

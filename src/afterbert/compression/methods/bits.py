@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from afterbert.compression.methods import Method, Setting
-from afterbert.compression.parts.graphs import check_graph, graph_of, quantize_file, quiet_quantizer
+from afterbert.compression.parts.graphs import check_graph, graph_of, quantize_file
 from afterbert.compression.subject import Form, Subject
+from afterbert.interop.onnx import quiet
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Bits(Method):
             op_types_to_quantize=kinds,
             quant_axes=(("MatMul", 0), ("Gather", 1)),
         )
-        with quiet_quantizer():
+        with quiet():
             quantizer: Any = MatMulNBitsQuantizer(onnx.load_from_string(whole.content), bits=self.bits, algo_config=how)
             quantizer.process()
         content = quantizer.model.model.SerializeToString()

@@ -1,9 +1,6 @@
 """From a model with weights to a graph, and from a graph to one of fewer bits."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from afterbert.compression.subject import Form, Subject
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.interop.fused_graph import check_fusible, fused_graph
 from afterbert.interop.graph_folder import Graph
+from afterbert.interop.onnx import quiet
 from afterbert.interop.task_class import Answering
 
 
@@ -52,19 +50,6 @@ def answering_of(tuned: Loaded) -> Answering:
     return found
 
 
-@contextmanager
-def quiet_quantizer() -> Iterator[None]:
-    """Silences ONNX Runtime's remarks on steps that these graphs do not need, inside the block."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def quantize_file(
     source: Path,
     out: Path,
@@ -86,7 +71,7 @@ def quantize_file(
         "nodes_to_exclude": list(left),
         "extra_options": {"DefaultTensorType": 1, "MatMulConstBOnly": True},
     }
-    with quiet_quantizer():
+    with quiet():
         if rows is None:
             quantization.quantize_dynamic(source, out, **usual)
         else:
