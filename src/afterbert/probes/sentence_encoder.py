@@ -13,6 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.interop.graph_folder import read_graph
 from afterbert.interop.loaded import FINISHED, LoadedModel
 from afterbert.interop.sentences import Pooling, Sentences
+from afterbert.probes.alignment import unit
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 
 _TEXTS_AT_ONCE = 1024
@@ -54,8 +55,7 @@ class SentenceEncoder:
         for begin in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[begin : begin + _TEXTS_AT_ONCE]
             found[begin : begin + len(some)] = self.encode(some)
-        lengths = np.linalg.norm(found, axis=1, keepdims=True)
-        return found / np.where(lengths > 0, lengths, 1)
+        return unit(found)
 
 
 def _of_graph(loaded: LoadedModel, length: int | None) -> SentenceEncoder:

@@ -1,17 +1,16 @@
 """Two or more runs side by side, of whatever objectives: what differs, figures with intervals, curves, cost."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from afterbert.base.config import differences, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import find, names
+from afterbert.base.tree import in_yaml
 from afterbert.recipes.recipe import resolve
 from afterbert.report import figures, summary
 from afterbert.report.chart import SERIES, Chart, Curve, draw, series_key
@@ -138,14 +137,10 @@ def _differing(records: Mapping[str, RunRecord], first: str) -> Section:
     rows = []
     for path in paths:
         before = next(changed[path][0] for changed in found.values() if path in changed)
-        cells = [_value(changed[path][1] if path in changed else before) for changed in found.values()]
+        cells = [in_yaml(changed[path][1] if path in changed else before) for changed in found.values()]
         rows.append((path, *cells))
     words = ("Every setting of the resolved recipes in which they do not all agree.",)
     return Section("What differs", words, Grid("", ("setting", *found), tuple(rows)))
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else figures.setting(value)
 
 
 def _curves(records: Mapping[str, RunRecord]) -> tuple[Chart | None, ...]:

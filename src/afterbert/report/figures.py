@@ -92,16 +92,6 @@ def measured(value: float | None, unit: str) -> str:
     return large(value) if abs(value) >= 10_000 else number(value)
 
 
-def setting(value: Any) -> str:
-    """Returns a recipe's value as YAML writes it, with every digit.
-
-    >>> setting(None), setting(True), setting(3e-4), setting([]), setting("packed")
-    ('null', 'true', '0.0003', '[]', 'packed')
-    """
-    spoken = {None: "null", True: "true", False: "false"}
-    return spoken[value] if value is None or isinstance(value, bool) else str(value)
-
-
 def words(key: str) -> str:
     """Returns a key of a file in words.
 

@@ -11,6 +11,7 @@ from afterbert import __version__
 from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.tree import in_yaml
 from afterbert.base.visible import visible
 from afterbert.report import figures
 
@@ -52,7 +53,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["figures"] = figures
+    environment.globals.update(figures=figures, in_yaml=in_yaml)
     return environment
 
 

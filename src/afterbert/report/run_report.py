@@ -8,6 +8,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
 from afterbert.base.run_files import RUN_FILES
+from afterbert.base.tree import in_yaml
 from afterbert.interop.auto_class import auto_class, is_own
 from afterbert.report import figures, summary
 from afterbert.report.curves import curves_of
@@ -180,7 +181,7 @@ def _data(record: RunRecord) -> str:
 
 
 def _settings(record: RunRecord) -> str:
-    rows = [(v.path, figures.setting(v.value), v.origin) for v in record.recipe if v.chooser == "command line"]
+    rows = [(v.path, in_yaml(v.value), v.origin) for v in record.recipe if v.chooser == "command line"]
     return _table("Settings from the command line", ("setting", "value", "origin"), rows)
 
 
