@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,15 +89,9 @@ def _accuracy(record: RunRecord) -> Chart | None:
         return _own_share(record)
     levels = [(baseline_name(name), x) for name, x in record.measured.baselines.items() if x is not None]
     levels = [(name, x) for name, x in levels if math.isfinite(x)]
-    return draw(
-        "held-out masked accuracy" + (f", by {record.measured.asked}" if record.measured.asked else ""),
-        [*held_out, *_closing(record)],
-        write=figures.percent,
-        write_tick=lambda share: f"{100 * share:.3g}%",
-        levels=levels,
-        starts_at_zero=True,
-        note=_TWO_QUESTIONS if record.metrics.evaluations and levels else "",
-    )
+    title = "held-out masked accuracy" + (f", by {record.measured.asked}" if record.measured.asked else "")
+    note = _TWO_QUESTIONS if record.metrics.evaluations and levels else ""
+    return _shares(title, [*held_out, *_closing(record)], levels, note)
 
 
 def _own_share(record: RunRecord) -> Chart | None:
@@ -109,15 +104,13 @@ def _own_share(record: RunRecord) -> Chart | None:
         beside, name = _held_out(record.metrics, named.beside), record.named.others.get(named.beside)
         if beside and name is not None:
             levels.append((name.title, float(beside[0].ys[-1])))
-        return draw(
-            f"held out: {named.title}",
-            curves,
-            write=figures.percent,
-            write_tick=lambda share: f"{100 * share:.3g}%",
-            levels=levels,
-            starts_at_zero=True,
-        )
+        return _shares(f"held out: {named.title}", curves, levels)
     return None
+
+
+def _shares(title: str, curves: list[Curve], levels: list[tuple[str, float]], note: str = "") -> Chart | None:
+    written: dict[str, Any] = {"write": figures.percent, "write_tick": lambda share: f"{100 * share:.3g}%"}
+    return draw(title, curves, **written, levels=levels, starts_at_zero=True, note=note)
 
 
 def _closing(record: RunRecord) -> list[Curve]:

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.models import Architecture
 from afterbert.nn.activations import ACTIVATIONS, Activation
-from afterbert.nn.heads import LMHead
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.stack import Stack
 from afterbert.nn.task_head import TaskHead
-
-Kind = TypeVar("Kind", bound=Architecture)
 
 _SYNONYMS = {"gelu_pytorch_tanh": "gelu_new", "swish": "silu"}
 
@@ -40,27 +35,9 @@ def bert_task_class(kind: TaskKind, stem: str, pooler: str) -> TaskClass:
     }[kind]
 
 
-def as_kind(kind: type[Kind], architecture: Architecture, family: str) -> Kind:
-    """Raises UserError for an architecture of another kind."""
-    if not isinstance(architecture, kind):
-        ours, theirs = plugins.name_of(architecture), plugins.name_of(kind)
-        raise UserError(f"Hugging Face's {family} is of type {theirs}; this model is of type {ours}")
-    return architecture
-
-
 def unshared(stack: Stack) -> Stack:
     """Returns the stack as families without sharing write it: each layer has its own copy of the weights."""
     return replace(stack, sharing=NoSharing())
-
-
-def untransformed(head: LMHead) -> LMHead:
-    """Returns a head without transform in one fixed form: the size of its missing dense layer does not matter."""
-    return head if head.has_transform else replace(head, activation="gelu", bias=True)
-
-
-def normal_pair(ours: Any) -> Any:
-    """Returns an encoder-decoder in one fixed form."""
-    return with_decoder_layers(ours, ours.decoder_sizes.num_hidden_layers)
 
 
 def with_decoder_layers(ours: Any, layers: int) -> Any:

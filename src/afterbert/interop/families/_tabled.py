@@ -5,9 +5,11 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, ClassVar, cast
 
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.families._names import activation, unshared
 from afterbert.interop.heads import shapes_of
 from afterbert.interop.sizes import Keys
 from afterbert.interop.weights import Names, Weight, layer_lines, lines
@@ -56,7 +58,9 @@ class Tabled(Family):
 
     def normal_form(self, architecture: Architecture) -> Any:
         ours = self.as_ours(architecture)
-        return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+        # of a head without transform, the size of its missing dense layer does not matter
+        bare = replace(ours.lm_head, activation="gelu", bias=True)
+        return replace(ours, stack=unshared(ours.stack), lm_head=ours.lm_head if ours.lm_head.has_transform else bare)
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         held, table, ours = shapes_of(architecture), [], self.as_ours(architecture)
@@ -86,7 +90,10 @@ class Tabled(Family):
 
     def as_ours(self, architecture: Architecture) -> Any:
         """Returns the architecture. Raises UserError if it is of another kind than the family's."""
-        return as_kind(type(self.form), architecture, self.model_type)
+        if not isinstance(architecture, type(self.form)):
+            ours, theirs = name_of(architecture), name_of(self.form)
+            raise UserError(f"Hugging Face's {self.model_type} is of type {theirs}; this model is of type {ours}")
+        return architecture
 
 
 def laid_over(form: Any, said: Mapping[str, Any]) -> Any:

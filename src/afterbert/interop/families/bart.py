@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config
-from afterbert.interop.families._names import normal_pair, with_decoder_layers
+from afterbert.interop.families._names import with_decoder_layers
 from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import HEADS, INNER, LAYERS, Keys, sizes_of
 from afterbert.interop.weights import Names, Weight
@@ -79,7 +79,8 @@ class Bart(Tabled):
         return with_decoder_layers(super().architecture_of(config), config.get("decoder_layers", 12))
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        return normal_pair(super().normal_form(architecture))
+        ours = super().normal_form(architecture)
+        return with_decoder_layers(ours, ours.decoder_sizes.num_hidden_layers)
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         bias = Weight(None, ("final_logits_bias",), shape=(1, config["vocab_size"]))

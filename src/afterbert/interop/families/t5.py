@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config
-from afterbert.interop.families._names import activation, normal_pair, with_decoder_layers
+from afterbert.interop.families._names import activation, with_decoder_layers
 from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, WIDTH, Keys, sizes_of
 from afterbert.interop.weights import Names
@@ -107,7 +107,8 @@ class T5(Tabled):
         return with_decoder_layers(ours, config.get("num_decoder_layers", ours.num_hidden_layers))
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = normal_pair(super().normal_form(architecture))
+        ours = super().normal_form(architecture)
+        ours = with_decoder_layers(ours, ours.decoder_sizes.num_hidden_layers)
         return laid_over(ours, {"stack.attention.head_size": ours.sizes.head_size(ours.stack.attention.head_size)})
 
     def parts_of(self, ours: EncoderDecoder, stack: str) -> Names:
