@@ -45,7 +45,8 @@ def written(method: Method) -> str:
     'layers:keep=4'
     """
     plain, usual = to_plain(method), to_plain(type(method)())
-    said = [f"{key}={_said(value)}" for key, value in plain.items() if value != usual[key]]
+    changed = {key: value for key, value in plain.items() if value != usual[key]}
+    said = [f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in changed.items()]
     name = name_of(method)
     return f"{name}:{','.join(said)}" if said else name
 
@@ -56,7 +57,3 @@ def check_all(form: Form, methods: Sequence[Method]) -> Form:
     for method in methods:
         form = method.check(form)
     return form
-
-
-def _said(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -136,7 +136,8 @@ class Proof:
         with self._child("broken", **crash) as child:
             if made.kind != "save":
                 _wait_for_step(child, run, (before or 0) + made.steps)
-                time.sleep(made.moment * _seconds_a_step(whole))
+                times = [record["seconds"] for record in whole.metrics.read() if record["kind"] == "step"]
+                time.sleep(made.moment * (times[-1] - times[0]) / max(1, len(times) - 1))
                 child.send_signal(signal.Signals[made.kind])
             code = child.wait()
         expected = 128 + signal.SIGTERM if made.kind == "SIGTERM" else -signal.SIGKILL
@@ -218,8 +219,3 @@ def _last_step(run: RunFolder) -> int:
 
 def _newest_checkpoint(path: Path) -> int | None:
     return max((int(found.name.split("-")[1]) for found in path.glob("checkpoints/step-*")), default=None)
-
-
-def _seconds_a_step(run: RunFolder) -> float:
-    times = [record["seconds"] for record in run.metrics.read() if record["kind"] == "step"]
-    return (times[-1] - times[0]) / max(1, len(times) - 1)

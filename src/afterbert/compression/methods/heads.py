@@ -6,8 +6,6 @@ layer. One head of each layer always stays, so that its attention still mixes so
 
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
 from afterbert.base.errors import UserError
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._by_importance import ByImportance
@@ -39,7 +37,11 @@ class Heads(ByImportance):
         num_removed = round(self.share * sum(counts))
         if not num_removed:
             return subject
-        scores = self._scores(subject, setting, counts, architecture.head_size)
+        if self.by == "chance":
+            scores = scores_by_chance(setting, "heads", counts)
+        else:
+            found = scores_of(subject, setting, "attention", width=architecture.head_size)
+            scores = [one / one.norm().clamp_min(1e-12) for one in found]
         kept = without_lowest(scores, num_removed)
         state = dict(subject.backbone)
         for layer in layers:
@@ -49,10 +51,3 @@ class Heads(ByImportance):
             replace(shape, num_attention_heads=len(kept[layer])) for layer, shape in enumerate(architecture.layers)
         )
         return subject.changed(replace(architecture, layers=shapes), state, family="")
-
-    def _scores(self, subject: Subject, setting: Setting, counts: list[int], head_size: int) -> list[Tensor]:
-        """The importance [H] of the heads of each layer."""
-        if self.by == "chance":
-            return scores_by_chance(setting, "heads", counts)
-        found = scores_of(subject, setting, "attention", width=head_size)
-        return [scores / scores.norm().clamp_min(1e-12) for scores in found]

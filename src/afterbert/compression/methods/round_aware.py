@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
@@ -59,7 +58,9 @@ class RoundedModule(SeenWeights):
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         with ExitStack() as hooks:
             for layer in self._reading:
-                hooks.enter_context(layer.register_forward_pre_hook(_rounds))
+                hooks.enter_context(
+                    layer.register_forward_pre_hook(lambda _, given: (rounded_states(given[0]), *given[1:]))
+                )
             return super().forward(arrays)
 
 
@@ -77,7 +78,3 @@ def rounded_states(states: Tensor) -> Tensor:
     zero = (-low / scale).round()
     taken = ((states / scale).round() + zero).clamp(0, 255)
     return states + ((taken - zero) * scale - states).detach()
-
-
-def _rounds(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (rounded_states(given[0]), *given[1:])
