@@ -175,7 +175,7 @@ def table(*columns: str, title: str = "", **how: Any) -> Table:
     of rich's table."""
     made = Table(box=None, header_style="bold", title=title, title_justify="left", **how)
     for name in columns:
-        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     return made
 
 

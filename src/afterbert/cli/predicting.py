@@ -5,9 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO, cast
 
-from rich.table import Table
-
-from afterbert.api.terminal import console, safe, tell_notes
+from afterbert.api.terminal import console, safe, table, tell_notes
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
 from afterbert.base.visible import visible, visible_line
@@ -58,10 +56,10 @@ def predict_text(
     notes += check_unknown(unknown, "this text", max_unknown)
     (found,) = answerer.rows([texts[0] if len(texts) == 1 else tuple(texts)])
     tell_notes(notes)
-    table = Table(box=None, show_header=False)
+    made = table(show_header=False)
     for row in _lines(answerer.task, tuple(texts), found):
-        table.add_row(*map(safe, row))
-    console.print(table)
+        made.add_row(*map(safe, row))
+    console.print(made)
 
 
 def _lines(task: Task, texts: tuple[str, ...], found: Prediction) -> list[tuple[str, ...]]:

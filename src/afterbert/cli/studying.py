@@ -4,9 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
-from afterbert.api.terminal import console, safe
+from afterbert.api.terminal import console, safe, table
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import find
@@ -25,15 +23,15 @@ from afterbert.training.process_setup import set_up_process
 
 def show_list() -> int:
     """Prints the studies that afterbert brings along."""
-    table = Table("study", "question", "arms", box=None)
+    made = table("study", "question", "arms")
     for name in known_studies():
         _, study = read_study(name)
         needs = " (--task)" if study.needs_tasks else ""
         needs += " (--parallel)" if study.needs_translations else ""
         needs += "".join(f" (plane {plane})" for plane in study.needs_planes)
         needs += "".join(f" (--text {text}=)" for text in study.texts)
-        table.add_row(safe(name), safe(study.question + needs), safe(", ".join(study.arms)))
-    console.print(table)
+        made.add_row(safe(name), safe(study.question + needs), safe(", ".join(study.arms)))
+    console.print(made)
     return 0
 
 

@@ -8,6 +8,7 @@ sentence-transformers' second version, which all later ones read.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +27,15 @@ _FLAGS: dict[Pooling, str] = {
     "last": "pooling_mode_lasttoken",
 }
 _THEIR_WORDS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "max": "max", "lasttoken": "last"}
-_KIND = "sentence_transformers.models"
 _KEY = "sentence_pooling"
+
+
+def chained(modules: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Returns modules.json: folders and the kinds of modules that they hold, one behind the other."""
+    return [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for number, (path, kind) in enumerate(modules)
+    ]
 
 
 @dataclass(frozen=True)
@@ -51,15 +59,11 @@ class Sentences:
             raise UserError(f"{folder} has no tokenizer.json, without which texts have no vectors; add it")
         modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
         modules += [("2_Normalize", "Normalize")] * self.normalizes
-        listed = [
-            {"idx": number, "name": str(number), "path": path, "type": f"{_KIND}.{kind}"}
-            for number, (path, kind) in enumerate(modules)
-        ]
         pooling: dict[str, Any] = {"word_embedding_dimension": architecture.hidden_size}
         pooling |= {flag: mode == self.pooling for mode, flag in _FLAGS.items()}
         longest = self.max_length or architecture.max_position_embeddings
         for name, content in (
-            ("modules.json", listed),
+            ("modules.json", chained(modules)),
             ("sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False}),
             ("config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"}),
             ("1_Pooling/config.json", pooling),

@@ -18,7 +18,7 @@ from afterbert.interop.revocabulary import Agreement, agreement, with_vocabulary
 from afterbert.models import Backbone
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.pieces.vocabulary_change import Change, Units, extended, fertility, replaced, trimmed
+from afterbert.text.pieces.vocabulary_change import Units, extended, fertility, replaced, trimmed
 from afterbert.text.reading import read
 from afterbert.text.sources import Source
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -55,11 +55,11 @@ def adapt(
     out: Path,
     *,
     how: How,
-    pieces: int | None = None,
-    units: Units = "pieces",
-    recipe: TokenizerRecipe | None = None,
-    warm_up_steps: int = 0,
-    policy: Policy | None = None,
+    pieces: int,
+    units: Units,
+    recipe: TokenizerRecipe,
+    warm_up_steps: int,
+    policy: Policy,
     overwrite: bool = False,
 ) -> Adapted:
     """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
@@ -73,7 +73,12 @@ def adapt(
     learned = measured = texts
     if how != "trim" and len(texts) >= _FEW_TEXTS:
         learned, measured = [text for number, text in enumerate(texts) if number % 10 != 9], texts[9::10]
-    change = _change(tokenizer, learned, how, pieces, units, recipe)
+    if how == "trim":
+        change = trimmed(tokenizer, learned)
+    elif how == "extend":
+        change = extended(tokenizer, learned, more=pieces, units=units)
+    else:
+        change = replaced(tokenizer, recipe.make(learned, corpus_bytes=sum(len(text.encode()) for text in learned)))
     new = with_vocabulary(old, change)
     found = None
     if how == "trim":
@@ -97,7 +102,7 @@ def adapt(
     return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, notes)
 
 
-def _texts(sources: Sequence[Source], policy: Policy | None) -> list[str]:
+def _texts(sources: Sequence[Source], policy: Policy) -> list[str]:
     texts, left = [], _MOST_CHARACTERS
     for document in read(sources, policy):
         texts.append(document.text)
@@ -107,18 +112,6 @@ def _texts(sources: Sequence[Source], policy: Policy | None) -> list[str]:
     if not texts:
         raise UserError("the texts are empty; name files or folders with text in them")
     return texts
-
-
-def _change(
-    tokenizer: Tokenizer, texts: list[str], how: How, pieces: int | None, units: Units, recipe: TokenizerRecipe | None
-) -> Change:
-    if how == "trim":
-        return trimmed(tokenizer, texts)
-    if how == "extend":
-        return extended(tokenizer, texts, more=pieces or 1000, units=units)
-    if recipe is None:
-        raise UserError("how 'train' learns a tokenizer, but none is named; give its recipe")
-    return replaced(tokenizer, recipe.make(texts, corpus_bytes=sum(len(text.encode()) for text in texts)))
 
 
 def write_model(out: Path, new: LoadedModel, backbone: Backbone, lm_head: nn.Module, tokenizer: Tokenizer) -> None:

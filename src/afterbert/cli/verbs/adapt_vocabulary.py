@@ -56,7 +56,7 @@ def adapt_vocabulary(
         how=how,
         pieces=pieces,
         units=units,
-        recipe=tokenizer_named(tokenizer, vocab_size) if how == "train" else None,
+        recipe=tokenizer_named(tokenizer, vocab_size),
         warm_up_steps=warm_up,
         overwrite=overwrite,
     )

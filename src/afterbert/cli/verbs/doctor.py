@@ -58,16 +58,14 @@ def doctor(
 
 
 def _check_up() -> int:
-    from rich.table import Table
-
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, safe, table
     from afterbert.cli.checkup import findings
 
-    table = Table(box=None, show_header=False)
+    made = table(show_header=False)
     worst = 0
     for finding in findings():
         mark = "[green]ok[/green]" if finding.is_good else "[yellow]look[/yellow]"
-        table.add_row(mark, safe(finding.what), safe(finding.found))
+        made.add_row(mark, safe(finding.what), safe(finding.found))
         worst = max(worst, 0 if finding.is_good or not finding.is_needed else 1)
-    console.print(table)
+    console.print(made)
     return worst

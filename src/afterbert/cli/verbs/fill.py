@@ -20,9 +20,7 @@ def fill(
 
     Example: `afterbert fill "The [MASK] of the function is a list." --model runs/laptop-tiny-1a2b3c4d`
     """
-    from rich.table import Table
-
-    from afterbert.api.terminal import console, safe, tell_notes
+    from afterbert.api.terminal import console, safe, table, tell_notes
     from afterbert.probes.masked_model import MaskedModel
     from afterbert.text.pieces.unknown import UnknownPieces
     from afterbert.training.devices import default_device
@@ -32,7 +30,7 @@ def fill(
     unknown = UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text")
     tell_notes(filter(None, (*loaded.loaded.notes, loaded.language_model.note, *unknown)))
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
-        table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)
+        made = table(title=f"mask {number}", show_header=False)
         for piece, chance in guesses:
-            table.add_row(safe(piece), f"{chance:6.1%}", "█" * round(30 * chance))
-        console.print(table)
+            made.add_row(safe(piece), f"{chance:6.1%}", "█" * round(30 * chance))
+        console.print(made)

@@ -35,9 +35,8 @@ def runs(
     import time
 
     from rich.filesize import decimal
-    from rich.table import Table
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, safe, table
     from afterbert.base.errors import UserError
     from afterbert.workflows.run_listing import ROOTS, listed_runs, remove_run, rename_run
 
@@ -53,12 +52,10 @@ def runs(
     if not found:
         places = " or ".join(str(root) for root in roots or ROOTS)
         raise UserError(f"no run lies below {places}; `afterbert demo` makes one, or name another folder")
-    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for column in ("run", "kind", "state", "figure", "on disk", "changed"):
-        table.add_column(column, justify="right" if column == "on disk" else "left", overflow="fold")
+    made = table("run", "kind", "state", "figure", ">on disk", "changed", padding=(0, 1, 0, 0))
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.changed))
         cells = (str(run.path), run.kind, run.state, run.figure, decimal(run.num_bytes), when)
-        table.add_row(*map(safe, cells))
-    console.print(table)
+        made.add_row(*map(safe, cells))
+    console.print(made)
     console.print(f"{len(found)} in all, {decimal(sum(run.num_bytes for run in found))}")

@@ -25,6 +25,7 @@ from afterbert.base.extras import need_extra
 from afterbert.compression.methods import EVERYTHING, Method, Setting, is_piece
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
+from afterbert.interop.sentences import chained
 from afterbert.nn.inputs import Inputs
 
 _OF_ROWS, _OF_PAIRS = ("sentence_classification", "regression"), ("pair_classification",)
@@ -214,11 +215,7 @@ def _sentence_folder(table: Tensor, tokenizer: Path | None) -> dict[str, bytes]:
     if tokenizer is None or not (tokenizer / "tokenizer.json").is_file():
         raise UserError("static writes a folder for sentence-transformers, which needs a tokenizer.json; this has none")
 
-    kind = "sentence_transformers.models"
-    listed = [("0_StaticEmbedding", "StaticEmbedding"), ("1_Normalize", "Normalize")]
-    modules = [
-        {"idx": n, "name": str(n), "path": path, "type": f"{kind}.{one}"} for n, (path, one) in enumerate(listed)
-    ]
+    modules = chained([("0_StaticEmbedding", "StaticEmbedding"), ("1_Normalize", "Normalize")])
     return {
         "modules.json": json.dumps(modules, indent=2).encode(),
         "0_StaticEmbedding/model.safetensors": save({"embedding.weight": table.contiguous()}),
