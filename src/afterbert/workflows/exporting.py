@@ -99,8 +99,8 @@ def _written(
         tokenizer=loaded.folder,
         family=asked,
     )
-    notes = (*notes, *export_notes(loaded.architecture, written, loaded.tokenizer.vocabulary, out))
-    notes = (*notes, *heads_left_out(written, tuple(heads), out))
+    said = export_notes(loaded.architecture, written, loaded.tokenizer.vocabulary, out)
+    notes = (*notes, *said, *heads_left_out(written, tuple(heads), out))
     if sentences is not None:
         sentences.write(out, loaded.architecture)
     elif trained is not None:

@@ -87,12 +87,8 @@ def names_file(written: str) -> bool:
         return False
     if is_folder:
         raise UserError(f"{written} is a folder; name a file of rows in it")
-    looks_so = (
-        not is_there
-        and not any(sign.isspace() for sign in written)
-        and (path_kind(path) or path.suffix in (".txt", ".json"))
-    )
-    if looks_so:
+    is_word = not any(sign.isspace() for sign in written)
+    if not is_there and is_word and (path_kind(path) or path.suffix in (".txt", ".json")):
         raise UserError(f"{written}: there is no such file; {near_file(path, 'check the path')}")
     return is_there
 
@@ -165,7 +161,11 @@ def columns_read(task: Task, rows: RowFile, given: Mapping[str, str], remembered
     found: dict[str, str] = {}
     for part in needed:
         if part in given:
-            found[part] = _named(rows, part, given[part])
+            column = column_named(given[part], rows.columns)
+            if column is None:
+                near = did_you_mean(given[part], names)
+                raise UserError(f"{rows.file.said}: has no column '{given[part]}' for {part}; {near}")
+            found[part] = column
             continue
         if part == "words" and rows.words is not None:  # another file of words may have them elsewhere
             found[part] = rows.words
@@ -314,15 +314,6 @@ def added(task: Task, example: Example, found: Prediction, place: int = 0) -> di
         span = found.span
         told |= {"start": None if span is None else span.start, "end": None if span is None else span.end}
     return told
-
-
-def _named(rows: RowFile, part: str, column: str) -> str:
-    """A column that was asked for. Raises UserError."""
-    found = column_named(column, rows.columns)
-    if found is None:
-        near = did_you_mean(column, list(rows.columns))
-        raise UserError(f"{rows.file.said}: has no column '{column}' for {part}; {near}")
-    return found
 
 
 def _check_out(out: Path, source: Path, *, overwrite: bool) -> None:
