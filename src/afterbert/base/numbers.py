@@ -15,4 +15,5 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 #: Above 0, below 1.
 InnerShare = Annotated[float, Field(gt=0, lt=1)]
 #: From 0, below 1.
-DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+DropoutRate = ShareBelowOne

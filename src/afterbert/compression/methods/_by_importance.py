@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
+from afterbert.base.numbers import ShareBelowOne
 from afterbert.base.plugins import name_of
 from afterbert.compression.methods import EVERYTHING, Method
 from afterbert.compression.parts.shapes import reshaped, unshared_stack
@@ -22,7 +21,7 @@ class ByImportance(Method, ABC):
     saves = EVERYTHING
     at_zero = "share=0.0"
 
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    share: ShareBelowOne = 0.25
     """How many of all go."""
     by: Literal["importance", "chance"] = "importance"
     """How they are chosen; by chance is the control."""

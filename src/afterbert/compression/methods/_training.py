@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count, NotNegative, Positive
 from afterbert.base.plugins import find, name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
@@ -24,12 +23,12 @@ class TrainingMethod(Method):
     at_zero = "epochs=0.0"
     trains = True
 
-    epochs: Annotated[float, Field(ge=0)] = 1.0
+    epochs: NotNegative = 1.0
     """Rounds through the training rows."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Positive | None = None
     """None: 5e-5, and more for models narrower than 768, as `finetune` takes it."""
-    batch_size: Annotated[int, Field(gt=0)] = 32
-    steps: Annotated[int, Field(gt=0)] | None = None
+    batch_size: Count = 32
+    steps: Count | None = None
     """In place of epochs."""
 
     def __post_init__(self) -> None:

@@ -7,16 +7,15 @@ student, as long, without a teacher.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.numbers import NotNegative
+from afterbert.base.numbers import CountFromZero, NotNegative, Positive
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Method, Setting
@@ -46,7 +45,7 @@ _AUGMENTED = ("sentence_classification", "pair_classification", "regression")
 class Distil(TrainingMethod):
     """Learns what the teacher says."""
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Positive = 1.0
     """By which logits are divided before they are compared."""
     soft: NotNegative = 1.0
     """Weight of the teacher's distribution."""
@@ -65,7 +64,7 @@ class Distil(TrainingMethod):
     beside: str = ""
     """Further teachers, with + between them: models fine-tuned on the same task, whose chances are averaged with the
     first's."""
-    augment: Annotated[int, Field(ge=0)] = 0
+    augment: CountFromZero = 0
     """How many copies of each training row are learned too, with other words in place of some (TinyBERT; 20 in the
     paper). Only the teacher says what they are; a round goes through them as well."""
     augment_by: str = ""

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import NotNegative, ShareBelowOne
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
@@ -51,12 +51,12 @@ class Gradual(TrainingMethod):
     at_zero = "sparsity=0.0"
     trains = False
 
-    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    sparsity: ShareBelowOne = 0.5
     """Share of each matrix of the layers that is 0 at the end; with soft_movement of all together, at most."""
     by: Score = "magnitude"
     """Which go: those nearest to zero, or those that training moves towards zero, which takes thousands of
     steps to tell; soft_movement: of these as many as the penalty brings below a threshold."""
-    penalty: Annotated[float, Field(ge=0)] = 400.0
+    penalty: NotNegative = 400.0
     """Of soft_movement: the weight, in the loss that is shown, of what pulls scores down. The source's 400 took a small
     model to the most that `sparsity` lets go; less, such as 0.1, leaves more."""
 

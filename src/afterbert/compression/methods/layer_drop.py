@@ -4,10 +4,8 @@ Source: Fan et al. (1909.11556); in pre-training the objective `layer_drop` does
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import ShareBelowOne
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.subject import Subject
@@ -19,7 +17,7 @@ from afterbert.objectives.layer_drop import LayerDrop
 class LearnDropping(TrainingMethod):
     """Learns from labels, a few layers at a time missing."""
 
-    rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    rate: ShareBelowOne = 0.2
     """The chance that a layer is left out of a pass."""
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:

@@ -5,11 +5,10 @@ al. (1909.11556), Section 3.2: every other layer of a model that was trained wit
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, cast
-
-from pydantic import Field
+from typing import Literal, cast
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count
 from afterbert.compression.methods import EVERYTHING, Method, Setting
 from afterbert.compression.parts.shapes import State, unshared_stack
 from afterbert.compression.subject import Form, Subject
@@ -30,7 +29,7 @@ class Layers(Method):
     saves = EVERYTHING
     at_zero = ""
 
-    keep: Annotated[int, Field(gt=0)] | None = None
+    keep: Count | None = None
     """Layers that are left; None: all."""
     drop: Literal["top", "bottom", "alternate", "symmetric"] = "top"
     """Which ones go: those next to the output, those next to the input, every second one from the top down, or those in

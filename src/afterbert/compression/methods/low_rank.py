@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Rate
 from afterbert.compression.methods import Method, Saving, Setting, is_piece
 from afterbert.compression.parts.shapes import State, reshaped, unshared_stack
 from afterbert.compression.subject import Form, Subject
@@ -36,7 +36,7 @@ class LowRank(Method):
 
     at_zero = "keep=1.0"
 
-    keep: Annotated[float, Field(gt=0, le=1)] = 0.5
+    keep: Rate = 0.5
     """Share of a matrix's numbers that its two thin ones have together; 1 leaves it as it is."""
     of: Literal["layers", "table"] = "layers"
     """The matrices of all layers, or the table of pieces."""

@@ -5,10 +5,8 @@ computes as much as before and its file is as large; what a sparse file would ta
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import ShareBelowOne
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.seen_weights import mask
 from afterbert.compression.subject import Subject
@@ -22,7 +20,7 @@ class Magnitude(Method):
     saves = frozenset(("nonzero",))
     at_zero = "sparsity=0.0"
 
-    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    sparsity: ShareBelowOne = 0.3
     """Share of each matrix that becomes 0."""
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:

@@ -8,12 +8,11 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra, need_extra
+from afterbert.base.numbers import CountFromZero
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.graphs import answering_of
 from afterbert.compression.subject import Form, Subject
@@ -29,7 +28,7 @@ class Openvino(Method):
     at_zero = "rows=0"
     must_be_faster = True
 
-    rows: Annotated[int, Field(ge=0)] = 300
+    rows: CountFromZero = 300
     """How many training rows fix the scales; 0 leaves the graph in float32."""
 
     def check(self, form: Form) -> Form:

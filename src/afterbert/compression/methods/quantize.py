@@ -8,12 +8,12 @@ channel.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import CountFromZero
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.graphs import check_graph, graph_of, quantize_file
 from afterbert.compression.subject import Form, Subject
@@ -30,7 +30,7 @@ class Quantize(Method):
 
     mode: Literal["dynamic", "static", "none"] = "dynamic"
     """How numbers that come in are scaled; `none` is the fused graph in float32."""
-    leave: Annotated[int, Field(ge=0)] = 0
+    leave: CountFromZero = 0
     """How many parts of layers stay in float32: those that harm answers on training rows most when they are quantized
     alone."""
     narrow: bool = True

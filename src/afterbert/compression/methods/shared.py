@@ -6,12 +6,12 @@ computes: its table is as wide as the layers, and the widening between them chan
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, cast
+from typing import cast
 
 import torch
-from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import CountFromZero
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.shapes import State, unshared_stack
 from afterbert.compression.subject import Form, Subject
@@ -29,7 +29,7 @@ class Shared(Method):
     saves = frozenset(("parameters", "nonzero", "bytes"))
     at_zero = "groups=0"
 
-    groups: Annotated[int, Field(ge=0)] = 1
+    groups: CountFromZero = 1
     """How many different layers are left; 0: all."""
 
     def check(self, form: Form) -> Form:

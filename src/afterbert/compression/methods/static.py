@@ -12,16 +12,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import need_extra
+from afterbert.base.numbers import Count, CountFromZero, Positive
 from afterbert.compression.methods import EVERYTHING, Method, Setting, is_piece
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
@@ -64,13 +64,13 @@ class Static(Method):
 
     saves = EVERYTHING
 
-    width: Annotated[int, Field(gt=0)] = 256
+    width: Count = 256
     """Numbers in a vector, at most those of the model's states."""
-    frequency: Annotated[float, Field(gt=0)] = 1e-3
+    frequency: Positive = 1e-3
     """Where a piece of this share of the training rows weighs half as much as a rare one."""
-    epochs: Annotated[int, Field(ge=0)] = 10
+    epochs: CountFromZero = 10
     """Rounds through the training rows, in which vectors and classifier learn the model's answers."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Positive = 2e-3
 
     def check(self, form: Form) -> Form:
         form.need_weights("static")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
-from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
@@ -35,9 +35,9 @@ from afterbert.pretext.pairings import Plan
 class Theseus(TrainingMethod):
     """Learns in the company of the layers it replaces."""
 
-    start: Annotated[float, Field(gt=0, le=1)] = 0.5
+    start: Rate = 0.5
     """The chance at the first step that a layer stands in for its predecessors."""
-    alone: Annotated[float, Field(gt=0, le=1)] = 0.5
+    alone: Rate = 0.5
     """The share of the run from which on all do."""
 
     def check(self, form: Form) -> Form:
