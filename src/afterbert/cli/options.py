@@ -23,6 +23,9 @@ Size = Annotated[
     str | None,
     typer.Option("--size", "-s", help="How large the model is: tiny, mini, small or base.", rich_help_panel="Recipe"),
 ]
+_NEWEST = "A run or model folder; the newest finished run when not given."
+ModelOrNewest = Annotated[str | None, typer.Option("--model", "-m", help=_NEWEST)]
+AnswersAs = Annotated[str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
 _UNKNOWN = "Stop when more than this share of the pieces is unknown to the tokenizer."
 MaxUnknown = Annotated[float, typer.Option(help=_UNKNOWN)]

@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import model_or_newest
+from afterbert.cli.options import ModelOrNewest, model_or_newest
 
 PLACE = 110
 
 
 def fill(
     text: Annotated[str, typer.Argument(help="A text with [MASK] where a word is missing.")],
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
-    ] = None,
+    model: ModelOrNewest = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="How many guesses.")] = 5,
 ) -> None:
     """Fill in the masks of a text.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import also_takes, model_or_newest, option
+from afterbert.cli.options import ModelOrNewest, also_takes, model_or_newest, option
 
 PLACE = 120
 
@@ -27,9 +27,7 @@ _GENERATION = {
 @also_takes(_GENERATION)
 def generate(
     prompt: Annotated[str, typer.Argument(help="The beginning of a text; `-` reads it from standard input.")] = "",
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
-    ] = None,
+    model: ModelOrNewest = None,
     longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="How many pieces to write at most.")] = 60,
     stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given several times.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,

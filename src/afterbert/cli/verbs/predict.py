@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import MaxUnknown, Overwrite, also_takes, of_data, option
+from afterbert.cli.options import AnswersAs, MaxUnknown, Overwrite, also_takes, of_data, option
 
 PLACE = 160
 
@@ -35,9 +35,7 @@ def predict(
             metavar="FILE_OR_TEXT...",
         ),
     ],
-    as_: Annotated[
-        str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
-    ] = None,
+    as_: AnswersAs = None,
     language: Annotated[
         str | None, typer.Option(help="The language of the rows, for a model with parts for each language.")
     ] = None,

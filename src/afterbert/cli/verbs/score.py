@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import MaxUnknown, also_takes, of_data, plugins_in, settings_only
+from afterbert.cli.options import AnswersAs, MaxUnknown, also_takes, of_data, plugins_in, settings_only
 
 PLACE = 350
 TAKES_RECIPE_OPTIONS = True
@@ -22,9 +22,7 @@ def score(
     pairs: Annotated[
         str | None, typer.Option("--pairs", help="A file or folder of sentence pairs in BLiMP's jsonl layout.")
     ] = None,
-    as_: Annotated[
-        str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
-    ] = None,
+    as_: AnswersAs = None,
     cue: Annotated[str | None, typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}.")] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Score the task by a linear classifier on the model's frozen states.")

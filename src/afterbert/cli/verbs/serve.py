@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import AnswersAs
 from afterbert.cli.serving import Host, Port
 
 PLACE = 170
@@ -16,9 +17,7 @@ def serve(
     batch: Annotated[
         int, typer.Option(min=1, max=1024, help="How many rows of concurrent requests are answered in one pass.")
     ] = 32,
-    as_: Annotated[
-        str | None, typer.Option("--as", help="Which task to answer, where the model answers several.")
-    ] = None,
+    as_: AnswersAs = None,
 ) -> None:
     """Answer other programs over HTTP: POST /fill, /embed or /predict, as the model can, and GET /health.
 
