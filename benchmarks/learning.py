@@ -428,7 +428,7 @@ def minimal_pairs(model: str, folder: Path) -> float:
     pairs = [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.open(encoding="utf-8")]
     reader = load_model(model)
     sentences = [(pair["sentence_good"], pair["sentence_bad"]) for pair in pairs]
-    return MinimalPairsProbe()(reader.language_model().predict, reader.tokenizer, sentences).accuracy
+    return MinimalPairsProbe(reader.language_model().predict)(reader.tokenizer, sentences).accuracy
 
 
 def task_score(out: Path, task: str, metric: str) -> float:

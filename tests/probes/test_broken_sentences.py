@@ -9,10 +9,9 @@ import torch
 from afterbert.base.noise import Noise
 from afterbert.models import LanguageModel
 from afterbert.models.encoder import Encoder
-from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swapped
+from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swapped, is_word
 from afterbert.probes.minimal_pairs import MinimalPairsProbe
 from afterbert.probes.samples import filled_sentences
-from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
@@ -39,27 +38,12 @@ def store(tmp_path_factory):
     )
 
 
-def is_word(store):
-    found = np.array([text.strip().isalpha() for text in piece_texts(store.tokenizer)])
-    found[list(store.vocabulary.special_ids)] = False
-    return found
-
-
 def asked(store, predict):
-    split = store.split("held_out")
-    return BrokenSentences(count=40)(
-        predict,
-        MinimalPairsProbe(reading="left_to_right"),
-        split,
-        store.split("train"),
-        store.vocabulary,
-        Frame.of(store.tokenizer),
-        is_word=is_word(store),
-    )
+    return BrokenSentences(count=40)(MinimalPairsProbe(predict, "left_to_right"), store)
 
 
 def test_each_break_changes_one_thing(store):
-    split, words = store.split("held_out"), is_word(store)
+    split, words = store.split("held_out"), is_word(store.tokenizer)
     sentences = BrokenSentences(count=40)._sentences(split, words)
     neighbours = _Neighbours.count(store.train if hasattr(store, "train") else store.split("train"), words)
     assert len(sentences) > 20

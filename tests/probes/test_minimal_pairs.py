@@ -154,8 +154,8 @@ def test_batches_give_what_the_definition_says(folder, request):
     assert reader.reading in readings
     for reading in readings:
         for pieces in (40, 4000):
-            probe = MinimalPairsProbe(reading, pieces_at_once=pieces)
-            found = probe.log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
+            probe = MinimalPairsProbe(reader.predict, reading, pieces_at_once=pieces)
+            found = probe.log_likelihoods(reader.tokenizer, SENTENCES)
             expected = [by_definition(reader, sentence, reading) for sentence in SENTENCES]
             np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -169,8 +169,8 @@ def test_transformers_finds_the_same(name, tmp_path):
     reader = Reader(tmp_path)
     kind = AutoModelForCausalLM if name == "decoder" else AutoModelForMaskedLM
     theirs = kind.from_pretrained(tmp_path / "model").eval()
-    probe = MinimalPairsProbe("left_to_right" if name == "decoder" else "masked")
-    found = probe.log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
+    probe = MinimalPairsProbe(reader.predict, "left_to_right" if name == "decoder" else "masked")
+    found = probe.log_likelihoods(reader.tokenizer, SENTENCES)
     known = reader.tokenizer.vocabulary
     for sentence, mine in zip(SENTENCES, found):
         total = 0.0
@@ -191,7 +191,7 @@ def test_transformers_finds_the_same(name, tmp_path):
 def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(tmp_path):
     reader = Reader(made(tmp_path, "encoder"))
     masked, within = (
-        MinimalPairsProbe(reading).log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
+        MinimalPairsProbe(reader.predict, reading).log_likelihoods(reader.tokenizer, SENTENCES)
         for reading in ("masked", "within_word")
     )
     for number, sentence in enumerate(SENTENCES):
@@ -202,7 +202,7 @@ def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(tmp_path
 def test_preferences_are_counted_by_group(folder):
     reader = Reader(folder)
     pairs = [(SENTENCES[0], SENTENCES[1]), (SENTENCES[1], SENTENCES[0]), ("a", "a")]
-    found = MinimalPairsProbe(reader.reading)(reader.predict, reader.tokenizer, pairs, ["x", "y", "tie"])
+    found = MinimalPairsProbe(reader.predict, reader.reading)(reader.tokenizer, pairs, ["x", "y", "tie"])
     assert found.margins[0] == -found.margins[1] != 0
     assert found.by_group["x"] + found.by_group["y"] == 1.0
     assert found.by_group["tie"] == 0.0

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Count
 from afterbert.base.rows import ranges
-from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.figure import Figure
-from afterbert.probes.minimal_pairs import MinimalPairsProbe, Predict, Preferences
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, Preferences
 from afterbert.probes.readings import TextPieces
 from afterbert.text.pieces.frame import Frame
-from afterbert.text.token_store.store import Split
+from afterbert.text.pieces.spelling import piece_texts
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.token_store.store import Split, Store
 
 _SEED = 20_181_113
 # So many ranks away, at most, is "about as frequent".
@@ -43,24 +43,12 @@ class BrokenSentences:
     longest: Annotated[int, Field(ge=4)] = 20
     """The most pieces of a sentence."""
 
-    def __call__(
-        self,
-        predict: Predict,
-        pairs: MinimalPairsProbe,
-        split: Split,
-        train: Split,
-        vocabulary: Vocabulary,
-        frame: Frame,
-        *,
-        is_word: np.ndarray,
-        device: torch.device | str = "cpu",
-    ) -> list[Figure]:
-        """How often the model finds the whole sentence likelier; no figures where the split has no sentence to break.
-
-        is_word: bool [V], which pieces may be swapped and replaced (letters, not punctuation).
-        """
-        sentences = self._sentences(split, is_word)
-        others = _Neighbours.count(train, is_word)
+    def __call__(self, probe: MinimalPairsProbe, store: Store) -> list[Figure]:
+        """How often the model finds the whole sentence likelier; no figures where the held-out split has no sentence to
+        break."""
+        are_words, frame, vocabulary = is_word(store.tokenizer), Frame.of(store.tokenizer), store.vocabulary
+        sentences = self._sentences(store.split("held_out"), are_words)
+        others = _Neighbours.count(store.split("train"), are_words)
         figures = []
         ways: tuple[tuple[str, Break], ...] = (
             ("a sentence or the same with two words swapped", _swapped),
@@ -73,13 +61,9 @@ class BrokenSentences:
             if not made:
                 continue
             asked = [one for one, _ in made if one.name not in found]
-            found |= dict(
-                zip(
-                    [one.name for one in asked],
-                    pairs.of_pieces(predict, [one.pieces for one in asked], frame, vocabulary, device=device),
-                )
-            )
-            worse = pairs.of_pieces(predict, [pieces for _, pieces in made], frame, vocabulary, device=device)
+            likely = probe.of_pieces([one.pieces for one in asked], frame, vocabulary)
+            found |= dict(zip([one.name for one in asked], likely))
+            worse = probe.of_pieces([pieces for _, pieces in made], frame, vocabulary)
             margins = np.array([found[one.name] for one, _ in made]) - worse
             figures.append(Figure(name, Preferences.of(margins).accuracy, {"chance": 0.5}, len(made)))
         return figures
@@ -98,6 +82,12 @@ class BrokenSentences:
             words = np.cumsum(split.plane("word_start", index).astype(np.int64))
             found.append(_Sentence(str(start), TextPieces(ids, words - words[0]), is_word))
         return found
+
+
+def is_word(tokenizer: Tokenizer) -> np.ndarray:
+    """bool [V]: which pieces may be swapped and replaced: letters, not punctuation."""
+    found = np.array([text.strip().isalpha() for text in piece_texts(tokenizer)], dtype=bool)
+    return found & ~tokenizer.vocabulary.is_special
 
 
 @dataclass(frozen=True)

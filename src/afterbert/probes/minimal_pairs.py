@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from afterbert.base.numbers import Count
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.likelihood import Predict, log_likelihoods
 from afterbert.probes.readings import Reading, TextPieces, question
@@ -43,47 +43,32 @@ class Preferences:
 
 @dataclass(frozen=True)
 class MinimalPairsProbe:
-    """pieces_at_once: of a batch, padding included."""
+    """Asks a model. predict: a batch's arrays -> logits [N, V] at its `chosen` places; pieces_at_once: of a batch,
+    padding included."""
 
+    predict: Predict
     reading: Reading = "within_word"
-    pieces_at_once: Count = 16_384
+    device: torch.device | str = "cpu"
+    pieces_at_once: int = 16_384
 
     def __call__(
-        self,
-        predict: Predict,
-        tokenizer: Tokenizer,
-        pairs: Sequence[tuple[str, str]],
-        groups: Sequence[str] | None = None,
-        *,
-        device: torch.device | str = "cpu",
+        self, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], groups: Sequence[str] = ()
     ) -> Preferences:
-        """predict: a batch's arrays -> logits [N, V] at its `chosen` places. groups: a name for each pair."""
+        """Returns which sentence of each pair is likelier. groups: a name for each pair."""
         sentences = sorted({sentence for pair in pairs for sentence in pair})
-        found = dict(zip(sentences, self.log_likelihoods(predict, tokenizer, sentences, device=device)))
-        margins = np.array([found[first] - found[second] for first, second in pairs])
-        return Preferences.of(margins, groups or ())
+        found = dict(zip(sentences, self.log_likelihoods(tokenizer, sentences)))
+        return Preferences.of(np.array([found[first] - found[second] for first, second in pairs]), groups)
 
-    def log_likelihoods(
-        self, predict: Predict, tokenizer: Tokenizer, sentences: Sequence[str], *, device: torch.device | str = "cpu"
-    ) -> np.ndarray:
+    def log_likelihoods(self, tokenizer: Tokenizer, sentences: Sequence[str]) -> np.ndarray:
         """Returns the log likelihood, or pseudo-likelihood, of each sentence, float64 [N], natural logarithm."""
         texts = [TextPieces.of(sentence, tokenizer) for sentence in sentences]
-        return self.of_pieces(predict, texts, Frame.of(tokenizer), tokenizer.vocabulary, device=device)
+        return self.of_pieces(texts, Frame.of(tokenizer), tokenizer.vocabulary)
 
-    def of_pieces(
-        self,
-        predict: Predict,
-        texts: Sequence[TextPieces],
-        frame: Frame,
-        vocabulary: Vocabulary,
-        *,
-        device: torch.device | str = "cpu",
-    ) -> np.ndarray:
+    def of_pieces(self, texts: Sequence[TextPieces], frame: Frame, vocabulary: Vocabulary) -> np.ndarray:
         """Asks about texts that are cut into pieces already."""
         questions = [question(text, self.reading, frame, vocabulary) for text in texts]
-        return log_likelihoods(
-            predict, questions, pad=vocabulary.pad or 0, pieces_at_once=self.pieces_at_once, device=device
-        )
+        how: Any = {"pieces_at_once": self.pieces_at_once, "device": self.device}
+        return log_likelihoods(self.predict, questions, pad=vocabulary.pad or 0, **how)
 
 
 def room_for_text(frame: Frame, longest: int) -> int:

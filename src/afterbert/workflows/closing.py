@@ -33,7 +33,6 @@ from afterbert.probes.minimal_pairs import MinimalPairsProbe, Preferences, room_
 from afterbert.probes.missing_word import MissingWord
 from afterbert.probes.readings import reading_of
 from afterbert.text.pieces.frame import Frame
-from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import device_of
@@ -126,20 +125,14 @@ def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
     is_blind = architecture.is_encoder and not language_model.fills_masks
     if split.num_pieces == 0 or not knows or lacks_mark or is_blind or architecture.languages:
         return []
-    texts, frame, asked = piece_texts(store.tokenizer), Frame.of(store.tokenizer), BrokenSentences()
-    asked = replace(asked, longest=min(asked.longest, room_for_text(frame, architecture.max_position_embeddings)))
-    is_word = np.array([text.strip().isalpha() for text in texts], dtype=bool)
-    is_word[list(vocabulary.special_ids)] = False
-    return asked(
-        language_model.predict,
-        MinimalPairsProbe(reading=reading),
-        split,
-        store.split("train"),
-        vocabulary,
-        frame,
-        is_word=is_word,
-        device=device_of(language_model.backbone),
-    )
+    room, asked = room_for_text(Frame.of(store.tokenizer), architecture.max_position_embeddings), BrokenSentences()
+    return replace(asked, longest=min(asked.longest, room))(probe_of(language_model), store)
+
+
+def probe_of(language_model: LanguageModel) -> MinimalPairsProbe:
+    """What asks this model how likely sentences are."""
+    reading = reading_of(language_model.architecture)
+    return MinimalPairsProbe(language_model.predict, reading, device_of(language_model.backbone))
 
 
 def pair_figures(language_model: LanguageModel, tokenizer: Tokenizer, data: TaskData) -> list[Figure]:
@@ -166,12 +159,8 @@ def preferred(
     language_model: LanguageModel, tokenizer: Tokenizer, rows: Sequence[Example]
 ) -> tuple[Preferences, list[int]]:
     """Asks which sentence of each pair is likelier, and which is the shorter one."""
-    probe, pairs = (
-        MinimalPairsProbe(reading_of(language_model.architecture)),
-        [(row.texts[0], row.texts[1]) for row in rows],
-    )
-    groups, device = [row.group for row in rows], device_of(language_model.backbone)
-    found = probe(language_model.predict, tokenizer, pairs, groups, device=device)
+    pairs, groups = [(row.texts[0], row.texts[1]) for row in rows], [row.group for row in rows]
+    found = probe_of(language_model)(tokenizer, pairs, groups)
     return found, MinimalPairs().baseline((), rows).predictions
 
 
