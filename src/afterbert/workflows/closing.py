@@ -157,7 +157,7 @@ def readable(rows: Sequence[Example], tokenizer: Tokenizer, architecture: Archit
 
 def preferred(
     language_model: LanguageModel, tokenizer: Tokenizer, rows: Sequence[Example]
-) -> tuple[Preferences, list[int]]:
+) -> tuple[Preferences, Sequence[int]]:
     """Asks which sentence of each pair is likelier, and which is the shorter one."""
     pairs, groups = [(row.texts[0], row.texts[1]) for row in rows], [row.group for row in rows]
     found = probe_of(language_model)(tokenizer, pairs, groups)

@@ -53,8 +53,8 @@ class Roberta(Bert):
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         found = super().task_class(kind, architecture)
-        own = {"last": "classifier.out_proj", "dense": "classifier.dense"}  # rows are answered by layers of their own
-        return replace(found, **own) if kind == "sequence" else found
+        own = replace(found, last="classifier.out_proj", dense="classifier.dense")  # rows have layers of their own
+        return own if kind == "sequence" else found
 
     def rows_before(self, config: Config) -> int:
         pad = config.get("pad_token_id", 1)
