@@ -236,7 +236,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     documents = ["\n".join(lines[at : at + 4]) for at in range(0, len(lines), 4)]
     (folder / "text.txt").write_text("\n\n".join(documents) + "\n")
     return prepare(
-        [Txt(path=str(folder / "text.txt"), documents="paragraph")],
+        [Txt(path=str(folder / "text.txt"), documents="paragraphs")],
         folder / "store",
         tokenizer=WordPiece(vocab_size=200, min_frequency=1),
         held_out=0.3,

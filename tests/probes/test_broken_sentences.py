@@ -29,7 +29,7 @@ def store(tmp_path_factory):
     lines = [f"{s} {v} {o} ." for s in SUBJECTS for v in VERBS for o in OBJECTS]
     (folder / "text.txt").write_text("\n\n".join(lines * 3))
     return prepare(
-        [Txt(path=str(folder / "text.txt"), documents="paragraph")],
+        [Txt(path=str(folder / "text.txt"), documents="paragraphs")],
         folder / "store",
         tokenizer=WordPiece(vocab_size=120, min_frequency=1, lowercase=True),
         processes=1,
