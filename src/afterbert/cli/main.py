@@ -59,7 +59,7 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as leave:  # of work that puts its halves away when a batch system sends SIGTERM
         if leave.code != 128 + signal.SIGTERM:
             raise
-        print("stopped; the same command begins again, and what was finished is kept", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         return 128 + signal.SIGTERM
     except MemoryError:
         lines = ("memory ran out; free some, raise the limit (ulimit -v, or what a batch system grants), or take less",)
