@@ -115,7 +115,11 @@ def test_words_and_their_translations_start_alike(tmp_path) -> None:
     vectors = translation_vectors(split, store.vocabulary.size, 32)
     english, other = ([piece(word + end) for word in words] for end in ("", "x"))
     assert ((vectors[english] @ vectors[other].T).argmax(1) == np.arange(len(words))).all()
-    by_neighbours = neighbour_vectors(sample(split), store.vocabulary.size, 32)
+    size = store.vocabulary.size
+    own = translation_vectors(store.telling(("en", "is")).split("train"), 2 * size, 32, tables=2)
+    assert ((own[:size][english] @ own[size:][other].T).argmax(1) == np.arange(len(words))).all()
+    assert not own[size:][english].any(), "in the table of a language, a piece of the other one is as drawn"
+    by_neighbours = neighbour_vectors(sample(split), size, 32)
     found = (by_neighbours[english] @ by_neighbours[other].T).argmax(1) == np.arange(len(words))
     assert found.mean() < 0.3
 

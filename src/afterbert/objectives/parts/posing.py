@@ -94,13 +94,13 @@ class TextStart(PretextObjective, ABC):
         head = self.started_head(module)
         if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
             starts.start_bias(head, starts.sample(split))
-        if self.token_vectors_start == "drawn" or head.num_tables > 1:
-            return
         table = table_of(module.backbone).weight
-        if self.token_vectors_start == "neighbours":
+        if self.token_vectors_start == "translations":
+            vectors = starts.translation_vectors(split, *table.shape, tables=head.num_tables)
+        elif self.token_vectors_start == "neighbours" and head.num_tables == 1:
             vectors = starts.neighbour_vectors(starts.sample(split), *table.shape)
         else:
-            vectors = starts.translation_vectors(split, *table.shape)
+            return
         starts.start_vectors(table, vectors)
 
     def started_head(self, module: Any) -> LMHeadModule:

@@ -34,10 +34,22 @@ _MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and
 def sample(split: Split, most: int = _MOST_PIECES) -> np.ndarray:
     """Returns pieces of a split, int32 [N]: all of them, or `most` in stretches from all over it, so that none of
     several languages is passed over."""
+    return split.pieces(_sampled(split, most))
+
+
+def _sampled(split: Split, most: int = _MOST_PIECES) -> np.ndarray:
+    """The places [N] of the pieces of `sample`."""
     if split.num_pieces <= most:
-        return split.pieces(np.arange(split.num_pieces))
+        return np.arange(split.num_pieces)
     starts = np.linspace(0, split.num_pieces - most // _STRETCHES, _STRETCHES).astype(np.int64)
-    return split.pieces((starts[:, None] + np.arange(most // _STRETCHES)).ravel())
+    return (starts[:, None] + np.arange(most // _STRETCHES)).ravel()
+
+
+def _rows(split: Split, index: np.ndarray, table: tuple[int, int]) -> np.ndarray:
+    """Which row of a table of (rows, tables) the pieces at some places [N] read: each language has its own rows."""
+    num_rows, tables = table
+    pieces = split.pieces(index)
+    return pieces if tables == 1 else pieces + num_rows // tables * split.language_at(index).astype(np.int32)
 
 
 def start_bias(head: LMHeadModule, pieces: np.ndarray) -> None:
@@ -71,13 +83,15 @@ def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.nda
     return _directions(scipy.sparse.hstack(near, format="csr"), min(width, vocab_size, _MOST_DIRECTIONS))
 
 
-def translation_vectors(split: Split, vocab_size: int, width: int) -> np.ndarray:
+def translation_vectors(split: Split, vocab_size: int, width: int, *, tables: int = 1) -> np.ndarray:
     """Returns vectors as `neighbour_vectors` does: pieces that stand in the same pairs of translations, and beside
-    pieces that do, have similar vectors, whatever their language. Without pairs these are `neighbour_vectors`."""
-    pieces, width = sample(split), min(width, vocab_size, _MOST_DIRECTIONS)
+    pieces that do, have similar vectors, whatever their language. Without pairs these are `neighbour_vectors`.
+    tables: V rows are so many tables, one for each language, and a piece counts in that of its own."""
+    table, width = (vocab_size, tables), min(width, vocab_size, _MOST_DIRECTIONS)
+    pieces = _rows(split, _sampled(split), table)
     if not len(split.pairs[1]):
         return neighbour_vectors(pieces, vocab_size, width)
-    alike = _directions(_pairs(split, vocab_size), width)
+    alike = _directions(_pairs(split, table), width)
     beside = [block @ alike[columns] for block, columns in _neighbours(pieces, vocab_size)]
     around = np.concatenate(beside, axis=1)
     around /= np.maximum(np.linalg.norm(around, axis=1, keepdims=True), _NOTHING)
@@ -110,7 +124,7 @@ def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
     return left @ right
 
 
-def _pairs(split: Split, vocab_size: int) -> Any:
+def _pairs(split: Split, table: tuple[int, int]) -> Any:
     """[V, P] sparse: the positive pointwise mutual information of each piece with each pair in whose texts it is; of a
     split with more pieces than `sample` takes, as many pairs from all over it."""
     whole, firsts = split.pairs
@@ -120,13 +134,13 @@ def _pairs(split: Split, vocab_size: int) -> Any:
     sizes = starts[firsts + 2] - starts[firsts]  # both texts of a pair lie side by side
     pair = np.repeat(np.arange(len(firsts)), sizes)
     index = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes - starts[firsts], sizes)
-    there = np.unique(whole.pieces(index).astype(np.int64) * len(firsts) + pair)
+    there = np.unique(_rows(whole, index, table).astype(np.int64) * len(firsts) + pair)
     rows, columns = there // len(firsts), there % len(firsts)
-    of_piece, of_pair = np.bincount(rows, minlength=vocab_size), np.bincount(columns, minlength=len(firsts))
+    of_piece, of_pair = np.bincount(rows, minlength=table[0]), np.bincount(columns, minlength=len(firsts))
     values = np.log(len(there) / (of_piece[rows].astype(np.float64) * of_pair[columns]))
     kept = values > 0
     entries = (values[kept].astype(np.float32), (rows[kept], columns[kept]))
-    return scipy.sparse.csr_matrix(entries, shape=(vocab_size, len(firsts)))
+    return scipy.sparse.csr_matrix(entries, shape=(table[0], len(firsts)))
 
 
 def _neighbours(pieces: np.ndarray, vocab_size: int) -> list[tuple[Any, np.ndarray]]:
