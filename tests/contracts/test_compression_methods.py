@@ -147,6 +147,7 @@ def test_a_control_takes_as_much_away(subject: Subject, tmp_path: Path) -> None:
             assert abs(a.num_parameters() / b.num_parameters() - 1) < 0.02, said
 
 
+@pytest.mark.timeout(900)  # some hundred trainings of three steps, each of which is made sure to be on the disk
 def test_every_pair_of_methods_composes_or_is_refused_before_any_work(subject: Subject, tmp_path: Path) -> None:
     firsts = [STRENGTHS.get(name, (name,))[0] for name in plugins.names(Method)]
     for first in firsts:

@@ -89,7 +89,7 @@ def runs(tmp_path_factory) -> Path:
     for process in members:
         process.start()
     for process in members:
-        process.join(100)
+        process.join(250)
         if process.is_alive():
             process.kill()
     assert [process.exitcode for process in members] == [0, 0]
@@ -97,7 +97,7 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.mark.fault
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("socket_enabled")
 @pytest.mark.parametrize(("name", "parallel"), RUNS)
 def test_one_two_one(runs: Path, tmp_path: Path, name: str, parallel: str) -> None:

@@ -35,7 +35,7 @@ from afterbert.training.optimizers.lamb import Lamb
 from afterbert.training.optimizers.muon import Muon
 from afterbert.training.step import to_tensors
 
-needs_others = [pytest.mark.fault, pytest.mark.timeout(120)]
+needs_others = [pytest.mark.fault, pytest.mark.timeout(300)]
 
 # Seven rows for two processes in micro-batches of at most three: shares of 3 and 4, so 1 and 2 passes, and more
 # where an epoch ends inside a batch.
