@@ -249,21 +249,18 @@ def _switched(request: FinetuneRequest, data: TaskData) -> TaskData:
     if not 0 < rate <= 1:
         raise UserError(f"--switch-rate {rate:g}: is a share of the words; write a number above 0 and up to 1")
     rows = data.readable("train") if "train" in data.splits else ()
-    dictionaries: dict[str, Dictionary] = {}
-    notes = [*data.notes]
-    for path in request.switch:
-        if path in dictionaries:
-            raise UserError(f"--switch names {path} twice; leave one out")
-        made = SwitchedRows({path: Dictionary.read(path)}, rate)
-        made.check(data.name, data.task)
-        copies = made.of(rows, data.task)
-        if not copies:
+    if twice := [path for path in request.switch if request.switch.count(path) > 1]:
+        raise UserError(f"--switch names {twice[0]} twice; leave one out")
+    switched = SwitchedRows({path: Dictionary.read(path) for path in request.switch}, rate)
+    switched.check(data.name, data.task)
+    counts = {path: switched.num_known(path, rows, data.task) for path in request.switch}
+    for path, count in counts.items():
+        if not count:
             raise UserError(
                 f"{path}: no word of its first column is in the training rows of {data.name}; name another list"
             )
-        notes.append(f"train: {len(copies):,} of {len(rows):,} rows again in words of {path}")
-        dictionaries |= made.dictionaries
-    return replace(data, switched=SwitchedRows(dictionaries, rate), notes=tuple(notes))
+    notes = [f"train: {count:,} of {len(rows):,} rows again in words of {path}" for path, count in counts.items()]
+    return replace(data, switched=switched, notes=(*data.notes, *notes))
 
 
 def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
+from afterbert.text.pieces.characters import words
 from afterbert.text.word_pairs import Dictionary
 
 _KEPT = ("class", "labels", "number", "tags", "choice", "order")
@@ -28,6 +29,12 @@ class SwitchedRows:
         """Raises UserError for a task whose answer is a stretch of the text, which would change with it."""
         if task.answer not in _KEPT:
             raise UserError(f"{name}: its answers are texts, which other words would change; leave --switch out")
+
+    def num_known(self, name: str, rows: Sequence[Example], task: Task) -> int:
+        """Returns how many rows hold a word of one of the dictionaries."""
+        known = self.dictionaries[name].translations
+        by_row = (row.texts if task.answer == "tags" else words().findall(" ".join(row.texts)) for row in rows)
+        return sum(any(word.lower() in known for word in some) for some in by_row)
 
     def of(self, rows: Sequence[Example], task: Task) -> tuple[Example, ...]:
         """Returns the copies of all rows that have a word to replace, dictionary by dictionary."""
