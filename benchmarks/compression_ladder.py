@@ -73,6 +73,7 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     (*HALF, "distil:{once}"),
     (*HALF, "theseus:{once}"),
     (*HALF, "distil:{epochs},hidden=1,attention=1"),
+    (*HALF, "distil:{once},augment=2"),
     ("gradual:{once},sparsity=0.8",),
     ("gradual:{once},sparsity=0.8,by=soft_movement",),
     ("round_aware:{once}", "quantize"),
@@ -84,6 +85,8 @@ CONTROLS = {  # what a chain is laid beside, to see what it earned
     "low_rank:0.5,weighted=true": "low_rank:0.5",
     " + ".join((*HALF, "distil:{epochs}")): " + ".join((*HALF, "retrain:{epochs}")),
     " + ".join((*HALF, "distil:{epochs},hidden=1,attention=1")): " + ".join((*HALF, "retrain:{epochs}")),
+    # as many steps, on three rows that differ in place of one row three times
+    " + ".join((*HALF, "distil:{once},augment=2")): " + ".join((*HALF, "distil:{epochs}")),
     " + ".join((*HALF, "distil:{once}")): " + ".join((*HALF, "retrain:{once}")),
     " + ".join((*HALF, "theseus:{once}")): " + ".join((*HALF, "retrain:{once}")),
     "gradual:{once},sparsity=0.8": " + ".join(("magnitude:0.6",)),

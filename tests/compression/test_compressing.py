@@ -357,6 +357,7 @@ def test_after_an_error_at_the_end_the_model_is_that_of_the_last_step_that_was_k
             carry_out_compression(request)
     _, layers, magnitude = carry_out_compression(request).rows
     assert layers.is_kept and not magnitude.is_kept and "not kept, for it is slower" in magnitude.notes[0]
+    assert layers.notes[-1] == "slower on this machine than the model as it was (0.50x as fast)"
     assert Subject.read(tmp_path / "out").num_parameters() == layers.parameters
     assert layers.seconds == 0, "what measuring takes is not the method's time"
 
