@@ -12,6 +12,8 @@ import torch
 
 from afterbert.cli.main import run as command
 from afterbert.models.encoder import Encoder
+from afterbert.nn.sharing.by_language import ShareByLanguage
+from afterbert.nn.stack import Stack
 from afterbert.objectives.masked_lm import MaskedLM
 from afterbert.objectives.parts.starts import neighbour_vectors, sample, start_vectors, translation_vectors
 from afterbert.pretext.answers.in_place import InPlace
@@ -119,6 +121,13 @@ def test_words_and_their_translations_start_alike(tmp_path) -> None:
     own = translation_vectors(store.telling(("en", "is")).split("train"), 2 * size, 32, tables=2)
     assert ((own[:size][english] @ own[size:][other].T).argmax(1) == np.arange(len(words))).all()
     assert not own[size:][english].any(), "in the table of a language, a piece of the other one is as drawn"
+    tables = Encoder(hidden_size=32, stack=Stack(sharing=ShareByLanguage(("en", "is"), layers=0, embeddings=True)))
+    objective = MaskedLM(TASK, token_vectors_start="neighbours")
+    module = objective.build(tables, store.vocabulary)
+    table = module.backbone.embeddings.token.weight
+    drawn = table.detach().clone()
+    objective.begin(module, store.telling(("en", "is")).split("train"))
+    assert (table != drawn).any(1).nonzero().flatten().tolist() == np.flatnonzero(own.any(1)).tolist()
     by_neighbours = neighbour_vectors(sample(split), size, 32)
     found = (by_neighbours[english] @ by_neighbours[other].T).argmax(1) == np.arange(len(words))
     assert found.mean() < 0.3

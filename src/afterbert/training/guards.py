@@ -82,7 +82,7 @@ def judge(
     often = "" if training.non_finite == "stop" else f" (time {progress.non_finite}, {limit} are allowed)"
     raise Diverged(
         f"step {step}: {what}{often}; nothing was learned from it, its batch lies in {folder}; "
-        "lower learning_rate, or set non_finite to skip or rewind and resume"
+        "lower the learning rate; a recipe may also set training.non_finite to skip or rewind, and go on"
     )
 
 

@@ -97,8 +97,9 @@ class TextStart(PretextObjective, ABC):
         table = table_of(module.backbone).weight
         if self.token_vectors_start == "translations":
             vectors = starts.translation_vectors(split, *table.shape, tables=head.num_tables)
-        elif self.token_vectors_start == "neighbours" and head.num_tables == 1:
-            vectors = starts.neighbour_vectors(starts.sample(split), *table.shape)
+        elif self.token_vectors_start == "neighbours":
+            pieces = starts.sampled_rows(split, len(table), tables=head.num_tables)
+            vectors = starts.neighbour_vectors(pieces, *table.shape)
         else:
             return
         starts.start_vectors(table, vectors)

@@ -52,6 +52,12 @@ def _rows(split: Split, index: np.ndarray, table: tuple[int, int]) -> np.ndarray
     return pieces if tables == 1 else pieces + num_rows // tables * split.language_at(index).astype(np.int32)
 
 
+def sampled_rows(split: Split, vocab_size: int, *, tables: int = 1) -> np.ndarray:
+    """Returns the rows of a table of V that the pieces of `sample` read, int32 [N]. tables: V rows are so many tables,
+    one for each language, and a piece counts in that of its own."""
+    return _rows(split, _sampled(split), (vocab_size, tables))
+
+
 def start_bias(head: LMHeadModule, pieces: np.ndarray) -> None:
     """Sets the output bias of a head to the natural logarithm of the add-one smoothed shares of `pieces` [N]."""
     counts = np.bincount(pieces, minlength=head.num_pieces)
@@ -86,9 +92,9 @@ def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.nda
 def translation_vectors(split: Split, vocab_size: int, width: int, *, tables: int = 1) -> np.ndarray:
     """Returns vectors as `neighbour_vectors` does: pieces that stand in the same pairs of translations, and beside
     pieces that do, have similar vectors, whatever their language. Without pairs these are `neighbour_vectors`.
-    tables: V rows are so many tables, one for each language, and a piece counts in that of its own."""
+    tables: as in `sampled_rows`."""
     table, width = (vocab_size, tables), min(width, vocab_size, _MOST_DIRECTIONS)
-    pieces = _rows(split, _sampled(split), table)
+    pieces = sampled_rows(split, vocab_size, tables=tables)
     if not len(split.pairs[1]):
         return neighbour_vectors(pieces, vocab_size, width)
     alike = _directions(_pairs(split, table), width)
