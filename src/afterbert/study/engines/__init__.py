@@ -50,7 +50,9 @@ def last_line(words: Sequence[str], status: int, output: str) -> str:
     when a signal stopped it: then all of the study stops, and the same call goes on."""
     if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         raise KeyboardInterrupt
-    said = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
+    said = [line for line in output.splitlines() if line.strip()] or [
+        "it said nothing" if status else "nothing was left to do"
+    ]
     if status:
         raise UserError(f"afterbert {' '.join(words)} ended with {status}: {said[-1]}")
     return said[-1]
