@@ -35,30 +35,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cells import write_between
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "learning.json"
 PAGE = ROOT / "docs" / "learning.md"
 DATA = ROOT.parent / "shared" / "data"
-PAGE_TEXT = """# Quality per minute
-
-What the same minutes of training on the same text are worth, three ways:
-
-- *stock*: Hugging Face's Trainer with BERT and its recipe ({stock});
-- *tuned*: Trainer with the best that we know how to get from transformers alone: ModernBERT of the same size, the head
-  at masked places only, 30% masks, its learning rate searched ({tuned});
-- *ours*: `--recipe laptop` ({ours}).
-
-All have the same pieces and the size `tiny`. A minute is the number of steps that each side does in a minute, alone on
-the measured machine: {machine}. All figures come from held-out text or dev sets and are measured alike, from the saved
-model folders. The tasks are fine-tuned with the usual settings. Where a row has several seeds, their standard deviation
-stands behind the mean; with one seed, small differences mean nothing.
-Written by `python benchmarks/learning.py table`; the head of that file says what the stock side is.
-
-The last rows are what counting gives for the same masks. A small model with learned positions stays long at guessing
-frequent pieces: a run near the first of them has not left that stage in its time.
-
-{table}
-"""
 LENGTH, STOCK_BATCH, STOCK_RATE = 128, 32, 1e-3
 SIDES = ("ours", "tuned", "stock")
 TUNED_RATES = (1e-3, 3e-3, 6e-3)
@@ -458,11 +440,11 @@ def write_table() -> str:
         row = [name.replace("_", " "), "", "", f"{100 * accuracy:.1f}%"]
         lines.append("| " + " | ".join(row) + " |" + " |" * (len(head) - len(row)))
     table = "\n".join(lines) if groups else "Not measured yet."
-    said = dict.fromkeys(SIDES, "speed not measured") | {"machine": "none yet"}
+    said = ""
     if found["speed"]:
-        said |= {side: f"{fastest(found['speed'], side)[1]:,} tokens a second" for side in SIDES}
-        said |= {"machine": found["speed_on"]["processor"]}
-    PAGE.write_text(PAGE_TEXT.format(table=table, **said))
+        speeds = ", ".join(f"{side} {fastest(found['speed'], side)[1]:,}" for side in SIDES)
+        said = f"Tokens a second: {speeds}, each alone on {found['speed_on']['processor']}.\n\n"
+    write_between(PAGE, "learning", said + table)
     return table
 
 
