@@ -85,8 +85,8 @@ CONTROLS = {  # what a chain is laid beside, to see what it earned
     "low_rank:0.5,weighted=true": "low_rank:0.5",
     " + ".join((*HALF, "distil:{epochs}")): " + ".join((*HALF, "retrain:{epochs}")),
     " + ".join((*HALF, "distil:{epochs},hidden=1,attention=1")): " + ".join((*HALF, "retrain:{epochs}")),
-    # as many steps, on three rows that differ in place of one row three times
-    " + ".join((*HALF, "distil:{once},augment=2")): " + ".join((*HALF, "distil:{epochs}")),
+    # as many steps: three rows that differ, told by the teacher alone, in place of one row three times
+    " + ".join((*HALF, "distil:{once},augment=2")): " + ".join((*HALF, "retrain:{epochs}")),
     " + ".join((*HALF, "distil:{once}")): " + ".join((*HALF, "retrain:{once}")),
     " + ".join((*HALF, "theseus:{once}")): " + ".join((*HALF, "retrain:{once}")),
     "gradual:{once},sparsity=0.8": " + ".join(("magnitude:0.6",)),
