@@ -247,12 +247,8 @@ def speed(options: argparse.Namespace, known: dict[str, Any]) -> None:
 def page_lines(known: dict[str, Any]) -> Iterator[str]:
     """A row a chain, a column a task."""
     there = {part: task for part, task in TASKS.items() if f"{part}/" in known}
-    heads = []
-    for part, task in there.items():
-        seeds = known[f"{part}/"]["seeds"]
-        heads.append(f"{task.name}, {seeds} seed{'s' * (seeds > 1)}")
-    yield f"| method | on disk | {' | '.join(heads)} |"
-    yield "|---" * (len(heads) + 2) + "|"
+    yield f"| method | on disk | {' | '.join(task.name for task in there.values())} |"
+    yield "|---" * (len(there) + 2) + "|"
     for chain in ((), *CHAINS):
         cells = [known.get(f"{part}/{written(chain)}") for part in there]
         first = next(filter(None, cells), None)
@@ -268,6 +264,7 @@ def said(cell: dict[str, Any] | None) -> str:
     score, before = cell["score"], cell["before"]["estimate"]
     told = f"{100 * score['estimate']:.1f} ({100 * score['low']:.1f} to {100 * score['high']:.1f})"
     told += f", {score['estimate'] / before:.1%}"
+    told += f", {cell['seeds']} seeds" if cell["seeds"] > 1 else ""
     if "gain" in cell:
         gain = cell["gain"]
         told += f"; {100 * gain['estimate']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
