@@ -10,7 +10,8 @@ from afterbert.base.errors import UserError
 @dataclass(frozen=True)
 class Stages:
     """who: what goes through them, as a user knows it. names: of the stages, in their order. shares: of the run's
-    steps, in any scale.
+    steps, in any scale. in_training: whether nothing that is read or asked depends on them, only how training
+    scores it; then a run too short for all of them goes through some.
 
     >>> stages = Stages("selection staged", ("pieces", "words"), (1, 3))
     >>> stages.starts, [stages.at(progress) for progress in (0.0, 0.2, 0.25, 1.0)]
@@ -20,6 +21,7 @@ class Stages:
     who: str
     names: tuple[str, ...]
     shares: tuple[float, ...]
+    in_training: bool = False
 
     @property
     def starts(self) -> tuple[float, ...]:
@@ -33,9 +35,9 @@ class Stages:
 
     def first_steps(self, total_steps: int) -> list[int]:
         """Returns the first step (0-based) of each stage, in a run of so many steps. Raises UserError if a stage would
-        have none."""
+        have none that rows depend on."""
         first = [math.ceil(start * total_steps - 1e-9 * total_steps) for start in self.starts]
-        if any(one >= following for one, following in zip(first, [*first[1:], total_steps])):
+        if not self.in_training and any(one >= following for one, following in zip(first, [*first[1:], total_steps])):
             enough = math.ceil(math.fsum(self.shares) / min(self.shares))
             raise UserError(
                 f"{self.who} has {len(self.names)} stages ({', '.join(self.names)}), of which one would not come in a "
@@ -53,6 +55,7 @@ class Stages:
         parts = [
             f"{name} (steps {begins + 1} to {ends})"
             for name, begins, ends in zip(self.names, first, [*first[1:], total_steps])
+            if begins < ends
         ]
         return f"stages of {self.who}: {', '.join(parts)}"
 

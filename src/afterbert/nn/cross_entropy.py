@@ -19,24 +19,31 @@ BLOCK = 1 << 23
 _EXACT = 1e-30
 
 
-def linear_cross_entropy(hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+def linear_cross_entropy(
+    hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor, *, log_weights: Tensor | None = None
+) -> Tensor:
     """Returns the *sum* over rows of the cross-entropy of `hidden table^T + bias` at targets, a float32 scalar.
 
-    hidden: [N, D]; table: [V, D]; bias: [V] or None; targets: int64 [N], each in [0, V). 0 for no rows. Under
-    autocast the products are made in its type, everything else in float32.
+    hidden: [N, D]; table: [V, D]; bias: [V] or None; targets: int64 [N], each in [0, V). 0 for no rows. log_weights
+    [V]: by how much each logit counts in the sums of the softmax, the target's own always once; -inf leaves one out.
+    Under autocast the products are made in its type, everything else in float32.
     """
-    total: Tensor = _LinearCrossEntropy.apply(hidden, table, bias, targets)
+    total: Tensor = _LinearCrossEntropy.apply(hidden, table, bias, targets, log_weights)
     return total
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor, log_weights: Tensor | None
+    ) -> Tensor:
         device = hidden.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else table.dtype
         wants = any(ctx.needs_input_grad)
         with torch.autocast(device, enabled=False):
-            total, gradients = _score(hidden, table, bias, targets, dtype, wants_gradients=wants)
+            total, gradients = _score(
+                hidden, table, bias, targets, dtype, log_weights=log_weights, wants_gradients=wants
+            )
         ctx.gradients = gradients
         return total.float()
 
@@ -47,11 +54,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             raise RuntimeError("this score has been back-propagated already; compute it again")
-        return *(None if each is None else each.mul_(factor) for each in gradients), None
+        return *(None if each is None else each.mul_(factor) for each in gradients), None, None
 
 
 def _score(
-    hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype, *, wants_gradients: bool
+    hidden: Tensor,
+    table: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    dtype: torch.dtype,
+    *,
+    log_weights: Tensor | None,
+    wants_gradients: bool,
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor | None] | None]:
     """The sum, and its gradients by hidden, table and bias."""
     wide = torch.promote_types(dtype, torch.float32)
@@ -65,9 +79,11 @@ def _score(
     rows = math.ceil(len(hidden) / max(1, blocks))
     for start in range(0, len(hidden), max(1, rows)):
         part = slice(start, start + rows)
-        logits = F.linear(narrow[part], weight, at_bias)
+        logits, at = F.linear(narrow[part], weight, at_bias), targets[part, None]
+        if log_weights is not None:
+            own = logits.gather(1, at)
+            logits = logits.add_(log_weights.to(dtype)).scatter_(1, at, own)
         shares = torch.softmax(logits, dim=-1, dtype=wide)
-        at = targets[part, None]
         total += _surprises(logits, shares, at).sum()
         if wants_gradients:
             # shares minus one at the target

@@ -13,6 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.cross_entropy import linear_cross_entropy
 from afterbert.nn.norms import Norm
+from afterbert.nn.sampled_softmax import SampledPieces
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,14 @@ class LMHeadModule(nn.Module):
         every = torch.stack([F.linear(ready, *table) for table in tables])
         return every.gather(0, languages[None, :, None].expand_as(every[:1]))[0]
 
-    def score(self, hidden: Tensor, targets: Tensor, languages: Tensor | None = None) -> Tensor:
+    def score(
+        self, hidden: Tensor, targets: Tensor, languages: Tensor | None = None, *, sample: SampledPieces | None = None
+    ) -> Tensor:
         """Returns the summed cross-entropy of the logits at targets [N], a float32 scalar, without holding all
-        logits."""
+        logits. sample: estimates it from some of the pieces; of one table only."""
         ready, tables = self._before_table(hidden), self._tables()
+        if sample is not None:
+            return sample.score(ready, *tables[0], targets)
         if self.num_tables == 1 or languages is None:
             return linear_cross_entropy(ready, *tables[0], targets)
         own = [languages == number for number in range(self.num_tables)]

@@ -107,7 +107,7 @@ class Denoising(TextStart):
             vocabulary.need(self.decoder_start)
         from afterbert.objectives.modules.denoising import DenoisingModule
 
-        return DenoisingModule(architecture, backbone, self.bottleneck)
+        return DenoisingModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
         if self.bottleneck != "none" and (self.layout, self.decoder_places) != ("encoder_decoder", "counted"):

@@ -57,7 +57,8 @@ class Mixture(Objective):
     def __post_init__(self) -> None:
         if len(self.members) < 2:
             raise UserError("a mixture needs at least two members; with one, write its objective alone")
-        if self.how == "in_turn" and any(member.objective.course() for member in self.members):
+        courses = [stages for member in self.members for stages in member.objective.course()]
+        if self.how == "in_turn" and not all(stages.in_training for stages in courses):
             raise UserError(
                 "a member that goes through stages itself cannot take turns; write each of its stages as a member"
             )
@@ -91,10 +92,11 @@ class Mixture(Objective):
         }
 
     def course(self) -> tuple[Stages, ...]:
+        inner = dict.fromkeys(stages for member in self.members for stages in member.objective.course())
         if self.how != "in_turn":
-            return tuple(stages for member in self.members for stages in member.objective.course())
+            return tuple(inner)
         names, shares = zip(*((member.name, member.weight) for member in self.members))
-        return (Stages("a mixture in_turn", names, shares),)
+        return (Stages("a mixture in_turn", names, shares), *inner)
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> MixedPlan:
         return MixedPlan(

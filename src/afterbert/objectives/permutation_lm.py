@@ -85,7 +85,7 @@ class PermutationLM(TextStart):
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules.permutation_lm import PermutationLMModule
 
-        return PermutationLMModule(architecture, backbone)
+        return PermutationLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
         if architecture.reads != "by_order":

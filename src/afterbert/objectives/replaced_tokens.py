@@ -102,6 +102,10 @@ class ReplacedTokens(TextStart):
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "replaced_tokens", may=(AskedInPlace,), exactly_one=AskedInPlace)
+        if self.sampled_softmax is not None:
+            raise UserError(
+                "the generator of replaced_tokens draws from all pieces, so nothing is saved; leave sampled_softmax out"
+            )
         if self.two_stage is not None and (self.generator.size != 1 or self.generator.shares != "none"):
             raise UserError(
                 "two_stage copies the generator's weights into the model, so both must have one shape and share "

@@ -43,11 +43,12 @@ def held_out_score(
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
     measured: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+    stages = moments([stages for stages in objective.course() if not stages.in_training])
     was_training, device = module.training, device_of(module)
     module.eval()
     try:
         with torch.inference_mode():
-            for some, at in product(np.split(numbers, range(_AT_ONCE, count, _AT_ONCE)), moments(objective.course())):
+            for some, at in product(np.split(numbers, range(_AT_ONCE, count, _AT_ONCE)), stages):
                 batch = objective.pose(plan, some, noise.at(at), vocabulary=vocabulary, length=length)
                 arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}
                 for part, score in module(arrays).items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from afterbert.base.stages import widths
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.store import Store
 from afterbert.training.distribution.parallel import Single
@@ -20,7 +21,8 @@ _STEPS, _WARM_STEPS = 3, 2
 
 @dataclass(frozen=True)
 class StepTime:
-    """seconds: the median of an update, from batch to moved weights; tokens: pieces that one reads."""
+    """seconds: of an update, from batch to moved weights: the median of each stage of the run, weighted by its share;
+    tokens: pieces that one reads."""
 
     seconds: float
     tokens: float
@@ -41,7 +43,7 @@ def step_times(
         for _ in range(turns):
             for one in tried.values():
                 one.run(_STEPS)
-    return {name: StepTime(statistics.median(one.seconds), statistics.fmean(one.tokens)) for name, one in tried.items()}
+    return {name: one.found() for name, one in tried.items()}
 
 
 class _Tried:
@@ -57,6 +59,12 @@ class _Tried:
         self._optimizer = recipe.training.optimizer.build(module)
         passes = Passes(Single(module), choose(recipe.training.precision, device))
         self._stepper = Stepper(passes, self._optimizer, self._feed, recipe.training)
+
+    def found(self) -> StepTime:
+        shares = widths(self._feed.moments)  # the steps have gone through the stages in turn
+        stages = [self.seconds[number :: len(shares)] or self.seconds for number in range(len(shares))]
+        seconds = sum(share * statistics.median(own) for share, own in zip(shares, stages))
+        return StepTime(seconds, statistics.fmean(self.tokens))
 
     def run(self, steps: int) -> None:
         for number in range(len(self.seconds), len(self.seconds) + steps):

@@ -27,7 +27,7 @@ from afterbert.nn.initializations.normal import Normal
 class Neighbours(Normal):
     """Draws weights so that the first heads of low layers look at neighbouring pieces."""
 
-    offsets: tuple[tuple[int, ...], ...] = ((-1, 1), (-2, 2))
+    offsets: tuple[tuple[int, ...], ...] = ((-1, 1, -2, 2), (-1, 1, -2, 2))
     """For each layer from the lowest, the distances (key minus query) at which its first heads look. Other heads and
     layers are drawn as usual, and all of them if embeddings are narrower than the layers: what vectors have in common
     does not reach attention there."""

@@ -1,7 +1,6 @@
 """What a denoising model is trained with: the head behind an encoder and a decoder, or behind one stack."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from torch import Tensor
 
@@ -9,6 +8,7 @@ from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import is_piece
+from afterbert.objectives.denoising import Denoising
 from afterbert.objectives.parts.language_model import LanguageModelModule
 
 
@@ -18,10 +18,10 @@ class DenoisingModule(LanguageModelModule):
     part = "written"
     asks = "written pieces"
 
-    def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
-        super().__init__(architecture, backbone)
-        self.bottleneck = bottleneck
-        self.sentence_pooling = None if bottleneck == "none" else bottleneck
+    def __init__(self, config: Denoising, architecture: Architecture, backbone: Backbone):
+        super().__init__(architecture, backbone, config.sampled_softmax)
+        self.bottleneck = config.bottleneck
+        self.sentence_pooling = None if config.bottleneck == "none" else config.bottleneck
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:

@@ -27,7 +27,7 @@ class MaskedLMModule(LanguageModelModule):
     fills_masks = True
 
     def __init__(self, config: MaskedLM, architecture: Architecture, backbone: Backbone):
-        super().__init__(architecture, backbone)
+        super().__init__(architecture, backbone, config.sampled_softmax)
         self.question = config.pretext.pairing.question if names_of(config.pretext, RowLabels) else None
         self.loss_weights = {"masked": 1.0}
         if self.question:
@@ -38,7 +38,7 @@ class MaskedLMModule(LanguageModelModule):
             self.loss_weights["boundary"] = config.boundary.loss_weight
             self.boundary = BoundaryHead(config.boundary, architecture.hidden_size, table_of(backbone))
         for name, part in self.named_children():
-            if name not in ("backbone", "lm_head"):  # these have drawn their own weights
+            if name not in ("backbone", "lm_head", "sampler"):  # these have drawn their own weights
                 architecture.initialization.apply(part, architecture.num_hidden_layers)
 
     def meanings(self) -> Mapping[str, Meaning]:
@@ -54,8 +54,7 @@ class MaskedLMModule(LanguageModelModule):
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         states, targets = self._states(arrays), arrays["target_ids"]
-        told = Inputs.languages_at(arrays, arrays["chosen"])
-        scores = {"masked": self.lm_head.score(states["chosen"], targets, told)}
+        scores = {"masked": self.piece_score(states["chosen"], arrays)}
         if self.question:
             pair_logits = self._pair_logits(states["first"])
             scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])

@@ -11,7 +11,7 @@ from afterbert.models.permutation import Memory
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.places import at_places
 from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.permutation_lm import NEEDS_ORDER
+from afterbert.objectives.permutation_lm import NEEDS_ORDER, PermutationLM
 
 
 class PermutationLMModule(LanguageModelModule):
@@ -22,8 +22,8 @@ class PermutationLMModule(LanguageModelModule):
     asks = "pieces in a drawn order"
     slot_axis = 1
 
-    def __init__(self, architecture: Architecture, backbone: Backbone):
-        super().__init__(architecture, backbone)
+    def __init__(self, config: PermutationLM, architecture: Architecture, backbone: Backbone):
+        super().__init__(architecture, backbone, config.sampled_softmax)
         self.memory_shape = (architecture.num_hidden_layers, architecture.num_remembered, architecture.hidden_size)
         self._memory: Memory | None = None  # a row of it for each slot
         self._next: Tensor | None = None  # [slots], the step whose rows lie directly behind what is remembered

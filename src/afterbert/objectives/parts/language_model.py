@@ -5,11 +5,15 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from afterbert.base.errors import UserError
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.inputs import Inputs
+from afterbert.nn.sampled_softmax import Sampler
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
+from afterbert.objectives.parts.posing import SampledSoftmax
+from afterbert.objectives.parts.questions import ONE_TABLE
 from afterbert.objectives.parts.scores import right
 
 
@@ -22,12 +26,15 @@ class LanguageModelModule(ObjectiveModule, ABC):
     asks: str
     fills_masks: bool = False
 
-    def __init__(self, architecture: Architecture, backbone: Backbone):
+    def __init__(self, architecture: Architecture, backbone: Backbone, sampled: SampledSoftmax | None = None):
         super().__init__()
         self.backbone = backbone
         self.lm_head = architecture.build_lm_head(backbone)
         self.architecture = architecture
         self.loss_weights = {self.part: 1.0}
+        if sampled is not None and self.lm_head.num_tables > 1:
+            raise UserError(ONE_TABLE.format("sampled_softmax"))
+        self.sampler = None if sampled is None else Sampler(self.lm_head.num_pieces, sampled.pieces)
 
     @property
     def language_model(self) -> LanguageModel:
@@ -48,9 +55,15 @@ class LanguageModelModule(ObjectiveModule, ABC):
         return self.lm_head(self.states(arrays, arrays["chosen"]), Inputs.languages_at(arrays, arrays["chosen"]))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {self.part: self.piece_score(self.states(arrays, arrays["chosen"]), arrays)}
+
+    def piece_score(self, states: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Returns the summed cross-entropy of the asked pieces, from the states [N, D] of their places; in a step that
+        samples an estimate."""
         told = Inputs.languages_at(arrays, arrays["chosen"])
-        states = self.states(arrays, arrays["chosen"])
-        return {self.part: self.lm_head.score(states, arrays["target_ids"], told)}
+        samples = self.training and self.sampler is not None and "softmax_key" in arrays
+        sample = self.sampler.draw(int(arrays["softmax_key"])) if samples and self.sampler is not None else None
+        return self.lm_head.score(states, arrays["target_ids"], told, sample=sample)
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {f"{self.part}_accuracy": right(self.predict(arrays), arrays["target_ids"])}

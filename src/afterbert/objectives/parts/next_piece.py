@@ -25,7 +25,7 @@ class NextPieceObjective(TextStart, ABC):
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.parts.language_model import NextPieceModule
 
-        return NextPieceModule(architecture, backbone)
+        return NextPieceModule(architecture, backbone, self.sampled_softmax)
 
     def check(self, architecture: Architecture) -> None:
         if not architecture.obeys_visibility:

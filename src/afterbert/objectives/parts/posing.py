@@ -12,6 +12,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Count, Share
 from afterbert.base.plugins import name_of
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
@@ -79,19 +80,59 @@ class PretextObjective(Objective, ABC):
         return tuple(stages for stages in found if stages is not None)
 
 
+@dataclass(frozen=True)
+class SampledSoftmax:
+    """For the first `share` of a run's steps pieces are scored against a sample of the vocabulary, then against all of
+    it. pieces: how many a sample has, about; of a smaller vocabulary all pieces count. See
+    `afterbert.nn.sampled_softmax`."""
+
+    pieces: Count = 1000
+    share: Share = 0.9
+
+    @property
+    def stages(self) -> Stages | None:
+        """Both parts of a run; None where it has but one."""
+        names = ("of a sample", "of all pieces")
+        return Stages("softmax", names, (self.share, 1 - self.share), in_training=True) if 0 < self.share < 1 else None
+
+    def samples_at(self, progress: float) -> bool:
+        """Whether a step samples when the share `progress` of the run lies behind it."""
+        return self.share > 0 and (self.stages is None or self.stages.at(progress) == 0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextStart(PretextObjective, ABC):
     """decoder_bias_start: of the language-model head, where it has an output bias. token_vectors_start: of the table of
-    pieces."""
+    pieces. sampled_softmax: None scores against all pieces in every step."""
 
     decoder_bias_start: BiasStart = "zeros"
     token_vectors_start: VectorStart = "drawn"
+    sampled_softmax: SampledSoftmax | None = None
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        batch = super().pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
+        if self.sampled_softmax is None or not self.sampled_softmax.samples_at(noise.progress):
+            return batch
+        # by the step alone: all rows of it, in whatever process or view of the text, share one sample
+        step = np.array([noise.progress]).view(np.uint64)
+        key = noise.seen_as(0).of("softmax").bits(step) >> np.uint64(1)
+        return replace(batch, arrays={**batch.arrays, "softmax_key": key.astype(np.int64)})
+
+    def course(self) -> tuple[Stages, ...]:
+        stages = self.sampled_softmax.stages if self.sampled_softmax else None
+        return super().course() + (() if stages is None else (stages,))
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
+        import torch
+
         from afterbert.nn.embeddings import table_of
         from afterbert.objectives.parts import starts
 
         head = self.started_head(module)
+        sampler: Any = getattr(module, "sampler", None)
+        if sampler is not None:
+            counts = np.bincount(starts.sample(split), minlength=head.num_pieces)
+            sampler.learn(torch.from_numpy(counts))
         if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
             starts.start_bias(head, starts.sample(split))
         table = table_of(module.backbone).weight
