@@ -65,9 +65,21 @@ def test_how_often_pieces_are_is_learned_before_the_first_step_and_saved() -> No
     assert "sampler" not in module.saved_heads
 
 
-def test_objectives_that_need_all_pieces_refuse() -> None:
+def test_each_language_is_scored_against_the_sample_of_its_own_table() -> None:
+    apart = replace(TINY, stack=Stack(sharing=ShareByLanguage(languages=("en", "de"), embeddings=True)))
+    module = built(SOME, apart)
+    states, targets = torch.randn(6, 32, dtype=torch.double), torch.tensor([9, 11, 9, 14, 20, 10])
+    languages, sample = torch.tensor([0, 1, 1, 0, 1, 0]), module.sampler.draw(3)
+    both = module.lm_head.score(states, targets, languages, sample=sample)
+    alone = [
+        sample.score(module.lm_head.transform(states[at]), *table, targets[at])
+        for at, table in zip((languages == 0, languages == 1), module.lm_head._tables())
+    ]
+    assert both.item() == pytest.approx(sum(one.item() for one in alone), rel=1e-6)
+    german = module.lm_head.score(states, targets, torch.ones(6, dtype=torch.long), sample=sample)
+    assert german.item() != pytest.approx(both.item(), rel=1e-3)
+
+
+def test_a_generator_needs_all_pieces() -> None:
     with pytest.raises(UserError, match="leave sampled_softmax out"):
         ReplacedTokens(TASK, sampled_softmax=SampledSoftmax())
-    apart = replace(TINY, stack=Stack(sharing=ShareByLanguage(languages=("en", "de"), embeddings=True)))
-    with pytest.raises(UserError, match="sampled_softmax names pieces by one table"):
-        built(SOME, apart)

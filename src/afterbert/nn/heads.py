@@ -83,14 +83,13 @@ class LMHeadModule(nn.Module):
         self, hidden: Tensor, targets: Tensor, languages: Tensor | None = None, *, sample: SampledPieces | None = None
     ) -> Tensor:
         """Returns the summed cross-entropy of the logits at targets [N], a float32 scalar, without holding all
-        logits. sample: estimates it from some of the pieces; of one table only."""
+        logits. sample: estimates it from some of the pieces, the same ones of every table."""
         ready, tables = self._before_table(hidden), self._tables()
-        if sample is not None:
-            return sample.score(ready, *tables[0], targets)
+        score = linear_cross_entropy if sample is None else sample.score
         if self.num_tables == 1 or languages is None:
-            return linear_cross_entropy(ready, *tables[0], targets)
+            return score(ready, *tables[0], targets)
         own = [languages == number for number in range(self.num_tables)]
-        parts = [linear_cross_entropy(ready[at], *table, targets[at]) for at, table in zip(own, tables)]
+        parts = [score(ready[at], *table, targets[at]) for at, table in zip(own, tables)]
         return torch.stack(parts).sum()
 
     def _tables(self) -> list[tuple[Tensor, Tensor | None]]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from afterbert.base.errors import UserError
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.inputs import Inputs
@@ -13,7 +12,6 @@ from afterbert.nn.sampled_softmax import Sampler
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.posing import SampledSoftmax
-from afterbert.objectives.parts.questions import ONE_TABLE
 from afterbert.objectives.parts.scores import right
 
 
@@ -32,8 +30,6 @@ class LanguageModelModule(ObjectiveModule, ABC):
         self.lm_head = architecture.build_lm_head(backbone)
         self.architecture = architecture
         self.loss_weights = {self.part: 1.0}
-        if sampled is not None and self.lm_head.num_tables > 1:
-            raise UserError(ONE_TABLE.format("sampled_softmax"))
         self.sampler = None if sampled is None else Sampler(self.lm_head.num_pieces, sampled.pieces)
 
     @property
