@@ -57,8 +57,9 @@ class LanguageModelModule(ObjectiveModule, ABC):
         """Returns the summed cross-entropy of the asked pieces, from the states [N, D] of their places; in a step that
         samples an estimate."""
         told = Inputs.languages_at(arrays, arrays["chosen"])
-        samples = self.training and self.sampler is not None and "softmax_key" in arrays
-        sample = self.sampler.draw(int(arrays["softmax_key"])) if samples and self.sampler is not None else None
+        sample = None
+        if self.training and self.sampler is not None and "softmax_key" in arrays:
+            sample = self.sampler.draw(int(arrays["softmax_key"]))
         return self.lm_head.score(states, arrays["target_ids"], told, sample=sample)
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
