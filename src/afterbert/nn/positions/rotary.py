@@ -5,11 +5,12 @@ ModernBERT; the paper pairs neighbours, which differs by a fixed reordering of t
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from afterbert.base.errors import UserError
 from afterbert.nn.positions import Positions
@@ -81,5 +82,33 @@ class _Turn(nn.Module):
 
 def turned(vectors: Tensor, turn: Turn) -> Tensor:
     """Returns `vectors` [B, H, T, K] rotated by (cos, sin), in their own type."""
-    (left, right), (cos, sin) = vectors.chunk(2, dim=-1), turn
+    cos, sin = turn
+    if vectors.requires_grad and vectors.dtype == cos.dtype and not torch.compiler.is_compiling():
+        rotated: Tensor = _Rotation.apply(vectors, cos, sin)
+        return rotated
+    left, right = vectors.chunk(2, dim=-1)
     return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).to(vectors.dtype)
+
+
+class _Rotation(torch.autograd.Function):
+    """The same, where gradients are asked for: they are the incoming ones turned back. Each half is written once into
+    its place; joined halves and torch's own derivatives take three times as long on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotated(vectors, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _rotated(gradient, cos, -sin), None, None
+
+
+def _rotated(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    found = torch.empty_like(vectors, memory_format=torch.contiguous_format)
+    (left, right), (to_left, to_right) = vectors.chunk(2, dim=-1), found.chunk(2, dim=-1)
+    torch.mul(left, cos, out=to_left).addcmul_(right, sin, value=-1)
+    torch.mul(right, cos, out=to_right).addcmul_(left, sin)
+    return found
