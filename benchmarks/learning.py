@@ -16,7 +16,8 @@ Trainer's AdamW with 10% warm-up and linear decay, weight decay 0.01, batch 32 x
 BERT's, since 1e-4 hardly moves so small a model. Tuned: the most that we know how to get from transformers without
 other code: ModernBertForMaskedLM of the same size and width of the gated unit, attention to the whole row, the head at
 masked positions only, 30% masks, AdamW with betas 0.9 and 0.98, the best of the rates in TUNED_RATES after two minutes'
-worth of steps, and memory kept between steps. Ours: the recipe `laptop` as it is. Measured on each: masked accuracy and
+worth of steps, and memory kept between steps. Ours: the recipe `laptop`, with the growing batches that `--budget 10min`
+gives it. Measured on each: masked accuracy and
 bits per byte at the same fixed held-out masks, BLiMP's minimal pairs, and tasks fine-tuned alike.
 """
 
@@ -61,6 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--sides", nargs="+", default=[*SIDES], choices=SIDES)
     parser.add_argument("--repeats", type=int, default=5, help="of speed")
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], help="that speed measures")
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="for ours")
     parser.add_argument("--name", default="ours", help="what to call ours with other settings")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -109,7 +111,7 @@ def measure_speed(options: argparse.Namespace) -> None:
     measured: dict[str, list[float]] = {}
     for _ in range(options.repeats):
         for side in SIDES:
-            for precision in ("fp32", "bf16"):
+            for precision in options.precisions:
                 one = in_child(options, do="speed", side=side, precision=precision)
                 measured.setdefault(f"{side} {precision}", []).append(one["tokens_per_second"])
     found["speed"] = {name: round(statistics.median(values)) for name, values in measured.items()}
@@ -200,31 +202,47 @@ def child(settings: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def speed_of(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, float]:
-    """Median over a hundred steps after the first twenty."""
+    """Medians after the first twenty steps: of each stage of the run, weighted by its share of the steps."""
     times: list[float] = []
-    steps = 120 if settings["side"] == "ours" else 60
-    (ours if settings["side"] == "ours" else by_trainer)(settings, options, steps, times)
-    spent = [after - before for before, after in itertools.pairwise(times[20:])]
-    return {"tokens_per_second": batch_size(settings, options) * LENGTH / statistics.median(spent)}
-
-
-def batch_size(settings: dict[str, Any], options: argparse.Namespace) -> int:
+    steps, starts = 60, (0.0,)
     if settings["side"] == "ours":
-        return our_recipe(settings, options, 10).recipe.training.batch_size
+        steps, starts = 220, our_stages(settings, options)
+    (ours if settings["side"] == "ours" else by_trainer)(settings, options, steps, times)
+    stages: list[list[float]] = [[] for _ in starts]
+    for number, (before, after) in enumerate(itertools.pairwise(times), 1):
+        if number > 20:
+            stages[sum(start * steps <= number for start in starts) - 1].append(after - before)
+    shares = [after - before for before, after in itertools.pairwise([*starts, 1.0])]
+    seconds = sum(share * statistics.median(own) for share, own in zip(shares, stages))
+    return {"tokens_per_second": rows_a_step(settings, options) * LENGTH / seconds}
+
+
+def our_stages(settings: dict[str, Any], options: argparse.Namespace) -> tuple[float, ...]:
+    """The shares of a run at which its steps become other ones: another softmax, larger batches."""
+    from afterbert.base.stages import moments
+
+    recipe = our_recipe(settings, options, 10).recipe
+    return moments([*recipe.objective.course(), recipe.training.batch_sizes.stages])
+
+
+def rows_a_step(settings: dict[str, Any], options: argparse.Namespace) -> float:
+    if settings["side"] == "ours":
+        return our_recipe(settings, options, 10).recipe.training.batch_sizes.mean()
     return STOCK_BATCH
 
 
 def train_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    batch = batch_size(settings, options)
+    batch = rows_a_step(settings, options)
     steps = round(settings["tokens"] / batch / LENGTH)
     model = (ours if settings["side"] == "ours" else by_trainer)(settings, options, steps, None)
-    return {"model": model, "tokens": steps * batch * LENGTH}
+    return {"model": model, "tokens": round(steps * batch * LENGTH)}
 
 
 def our_recipe(settings: dict[str, Any], options: argparse.Namespace, steps: int) -> Any:
     from afterbert.recipes import resolve
+    from afterbert.workflows.fitting import GROWTH
 
-    overrides = [tuple(pair) for pair in options.set]
+    overrides = [("training.batch_growth", GROWTH), *(tuple(pair) for pair in options.set)]
     overrides += [("training.budget", f"{steps}steps"), ("training.precision", settings["precision"])]
     overrides += [("training.seed", str(settings.get("seed", 0)))]
     overrides += [("training.log_every", "1")] if settings["do"] == "speed" else []

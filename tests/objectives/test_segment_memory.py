@@ -26,6 +26,7 @@ from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
 from afterbert.recipes import resolve
+from afterbert.training.batch_sizes import BatchSizes
 from afterbert.training.feed import Feed
 from invented_rows import FIRST_ORDINARY, VOCABULARY, FakeSplit, invented, noise
 from toy_corpus import tensors, undropped
@@ -45,7 +46,7 @@ def feed_of(task: PermutationLM, split: FakeSplit) -> Feed:
         plan=lambda view: task.plan(split, length=LENGTH, vocabulary=VOCABULARY, noise=view),
         pose=lambda plan, numbers, view: task.pose(plan, numbers, view, vocabulary=VOCABULARY, length=LENGTH),
         noise=noise(),
-        batch_size=SLOTS,
+        batch_sizes=BatchSizes((SLOTS,)),
         order="contiguous",
     )
 

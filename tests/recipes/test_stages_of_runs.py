@@ -14,7 +14,7 @@ from afterbert.base.runs import RunFolder
 from afterbert.objectives.mixture import Mixture
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
-from afterbert.training.config import LongRows
+from afterbert.training.config import LargerBatch, LongRows
 from afterbert.training.run_length import rates_of
 
 
@@ -87,7 +87,7 @@ def test_rows_are_long_at_the_end_of_a_run_and_nowhere_else() -> None:
     steps = [feed.step(number)[0] for number in range(10)]
     longest = [batch.arrays["input_ids"].shape[1] for batch in steps]
     assert max(longest[:8]) == 32 and min(longest[8:]) > 32
-    epochs = [feed.epoch_at(number * feed.batch_size) for number in range(11)]
+    epochs = [feed.epoch_at(number) for number in range(11)]
     assert epochs == sorted(epochs) and epochs[8] > epochs[7]
     alone = feed_of(recipe)
     alone.lasts(10)
@@ -95,6 +95,51 @@ def test_rows_are_long_at_the_end_of_a_run_and_nowhere_else() -> None:
     rates = rates_of(feed, flops_per_step=None, timing=None)
     plain = rates_of(feed_of(replace(recipe, long_rows=None)), flops_per_step=None, timing=None)
     assert rates.tokens_per_step > plain.tokens_per_step and rates.steps_per_epoch < plain.steps_per_epoch
+
+
+def growing(recipe: Recipe, *stages: tuple[int, float]) -> Recipe:
+    growth = tuple(LargerBatch(times, share) for times, share in stages)
+    return replace(recipe, training=replace(recipe.training, batch_growth=growth))
+
+
+def test_batches_grow_by_stages_of_the_run(tmp_path: Path) -> None:
+    recipe = growing(tiny_recipe("bert-mlm", steps=10), (2, 0.2), (4, 0.2))
+    rows = recipe.training.batch_size
+    trained(recipe, tmp_path)
+    told = f"{rows} rows (steps 1 to 6), {2 * rows} rows (steps 7 to 8), {4 * rows} rows (steps 9 to 10)"
+    assert (0, f"stages of the batches: {told}") in notes_of(tmp_path)
+    plain = feed_of(growing(recipe))
+    read = [batch.num_tokens for number in range(18) for batch in plain.step(number)]
+    assert RunFolder.open(tmp_path / "tiny").metrics.read()[-1]["step"] == 10
+    steps = [one for one in RunFolder.open(tmp_path / "tiny").metrics.read() if one["kind"] == "step"]
+    assert steps[-1]["tokens"] == sum(read)  # 6 steps of one batch, 2 of two, 2 of four
+    assert recipe.pieces_per_step == pytest.approx(1.8 * rows * recipe.length)
+
+
+def test_rates_count_batches_that_grow_by_their_share_of_the_run() -> None:
+    plain = tiny_recipe("bert-mlm", steps=10)
+    grown = growing(plain, (4, 0.25))
+    before, after = (rates_of(feed_of(one), flops_per_step=None, timing=None) for one in (plain, grown))
+    assert after.steps_per_epoch == pytest.approx(before.steps_per_epoch / 1.75)
+    assert after.tokens_per_step == pytest.approx(1.75 * before.tokens_per_step, rel=0.1)  # of other rows
+    both = replace(grown, long_rows=LongRows(64, 0.5))  # half of the long rows are read in larger batches
+    feed = feed_of(both)
+    feed.lasts(8)
+    rows = [sum(len(batch.row_keys) for batch in feed.step(number)) for number in range(8)]
+    assert rows == [plain.training.batch_size] * 6 + [4 * plain.training.batch_size] * 2
+    assert [(share, rows / plain.training.batch_size) for share, rows, _ in both.batches] == [(0.5, 1), (0.5, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "shares", "said"),
+    [
+        ("bert-mlm", "[{share: 0.5}, {share: 0.5}]", "leave no step to batch_size"),
+        ("xlnet", "[{share: 0.5}]", "training.order contiguous says which stand in a batch"),
+    ],
+)
+def test_batches_that_cannot_grow_are_refused(name: str, shares: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        resolve(name, overrides=[("training.batch_growth", shares)])
 
 
 @pytest.mark.parametrize(

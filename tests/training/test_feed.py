@@ -12,16 +12,17 @@ from toy_run import ToyPlan, pose
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.training.batch_sizes import BatchSizes
 from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.feed import Feed, Prefetch
 
 
-def feed(size=27, *, batch_size=8, views=None, order="shuffled", plan=None, pose=pose, seed=3):
+def feed(size=27, *, batch_size=8, views=None, order="shuffled", grown=(), shares=(1.0,), plan=None, pose=pose, seed=3):
     return Feed(
         plan=plan or (lambda noise: ToyPlan(size + noise.view % 3, Noise(1))),
         pose=pose,
         noise=Noise(seed),
-        batch_size=batch_size,
+        batch_sizes=BatchSizes((batch_size, *grown), shares),
         views=views,
         order=order,
     )
@@ -226,6 +227,25 @@ def test_neighbours_stand_in_one_batch(size):
         starts = [[batch[0] for batch in batches] for batches in epochs]
         assert starts[0] != sorted(starts[0])
         assert {start % 8 for start in starts[0]} != {start % 8 for start in starts[1]}
+
+
+@settings(max_examples=30)
+@given(total=st.integers(1, 60), world=st.integers(1, 8), shares=st.tuples(*[st.floats(0.1, 5)] * 3))
+def test_growing_batches_go_on_where_the_step_before_ended(total, world, shares):
+    """The same rows in the same order as without growth, also for several processes and when asked out of turn."""
+    source = feed(grown=(16, 40), shares=shares)
+    source.lasts(total)
+    steps = [source.step(number) for number in reversed(range(total))][::-1]
+    assert {len(keys(step)) for step in steps} <= {8, 16, 40}
+    assert [len(keys(step)) for step in steps] == sorted(len(keys(step)) for step in steps)
+    seen = [key for step in steps for key in keys(step)]
+    assert seen == [key for number in range(len(seen) // 8) for key in keys(feed().step(number))]
+    apart = [[source.step(number, rank=rank, world_size=world) for rank in range(world)] for number in range(total)]
+    assert [key for step in apart for part in step for key in keys(part)] == seen
+    assert source.rows_before(total) == len(seen)
+    assert len(seen) / total == pytest.approx(source.batch_sizes.mean(), abs=100 / total)  # each stage begins on a step
+    ends = list(itertools.accumulate(len(keys(step)) for step in steps))
+    assert [source.epoch_after(number) for number in range(total)] == [source.epochs.of_row(end - 1) for end in ends]
 
 
 def test_contiguous_order_names_the_slots():

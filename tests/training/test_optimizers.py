@@ -12,6 +12,7 @@ from afterbert.base import plugins
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
+from afterbert.nn.embeddings import table_of
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.stack import Stack, StackModule
 from afterbert.training.checkpoints import snapshot
@@ -312,6 +313,29 @@ def test_every_linear_layer_of_a_stack_says_that_it_is_hidden(model):
     hidden = dict(hidden_matrices_of(module))
     assert {id(weight) for weight in hidden} == layers
     assert all(len(weight) % parts == 0 for weight, parts in hidden.items())
+
+
+def test_muon_may_move_hidden_matrices_once_in_some_steps():
+    """Each in its turn, as far as in all of the steps, by a momentum that has taken in each gradient; all else moves at
+    each step."""
+    torch.manual_seed(0)
+    module = Encoder(**SMALL).module(20)
+    rare = Muon(learning_rate=0.01, momentum=0.9, weight_decay=0.1, every=3).build(module)
+    hidden = [weight for weight, parts in hidden_matrices_of(module) if parts == 1]
+    momentum, moved = [torch.zeros_like(weight) for weight in hidden], [[] for _ in hidden]
+    for step in range(6):
+        before, table = [weight.detach().clone() for weight in hidden], table_of(module).weight.detach().clone()
+        learn(module, rare, 1, seed=step)
+        assert not torch.equal(table_of(module).weight, table)
+        for number, (weight, start) in enumerate(zip(hidden, before)):
+            momentum[number] = 0.9 * momentum[number] + 0.1 * weight.grad
+            if torch.equal(weight, start):
+                continue
+            moved[number].append(step)
+            (update,) = orthogonal([0.1 * weight.grad + 0.9 * momentum[number]])
+            expected = start * (1 - 0.03 * 0.1) - 0.03 * 0.2 * max(weight.shape) ** 0.5 * update
+            torch.testing.assert_close(weight.detach(), expected, rtol=1e-4, atol=1e-6)
+    assert {tuple(steps) for steps in moved} == {(0, 3), (1, 4), (2, 5)}
 
 
 def test_muon_in_chunks_moves_alike(monkeypatch):

@@ -185,7 +185,9 @@ class TestTogether:
         np.testing.assert_allclose(figures, expected, rtol=within)
 
     @pytest.mark.usefixtures("socket_enabled")
-    @pytest.mark.parametrize("optimizer", [Adafactor(), Lamb(), Muon()], ids=lambda one: type(one).__name__)
+    @pytest.mark.parametrize(
+        "optimizer", [Adafactor(), Lamb(), Muon(), Muon(every=3)], ids=["adafactor", "lamb", "muon", "muon-every-3"]
+    )
     def test_optimizers_that_look_at_whole_matrices(self, spawn, tmp_path, optimizer):
         """In shards, resumed by replicas, as in one process; the average of their weights too."""
         path, alone = tmp_path / "run", tmp_path / "one"

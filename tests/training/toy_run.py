@@ -149,7 +149,7 @@ def toy_feed(training: Training, *, size: int = 27, pose=pose) -> Feed:
         plan=lambda noise: ToyPlan(size + noise.view % 2, Noise(1)),
         pose=pose,
         noise=Noise(training.seed),
-        batch_size=training.batch_size,
+        batch_sizes=training.batch_sizes,
         views=training.views,
         order=training.order,
     )

@@ -8,6 +8,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.probes.held_out import held_out_score
 from afterbert.recipes import known, resolve
+from afterbert.training.batch_sizes import BatchSizes
 from afterbert.training.feed import Feed
 from afterbert.workflows.first_look import first_look
 from invented_rows import FakeSplit, split_of
@@ -29,7 +30,7 @@ def looked(name: str, split: FakeSplit, *, length: int = 32, **overrides: str) -
         plan=lambda noise: objective.plan(split, length=length, vocabulary=VOCABULARY, noise=noise),
         pose=lambda plan, some, noise: objective.pose(plan, some, noise, vocabulary=VOCABULARY, length=length),
         noise=Noise(recipe.training.seed),
-        batch_size=4,
+        batch_sizes=BatchSizes((4,)),
         views=recipe.training.views,
         order=recipe.training.order,
         course=objective.course(),

@@ -12,10 +12,14 @@ import torch
 from afterbert.recipes.files import known, sizes_of
 from afterbert.recipes.recipe import resolve
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.workflows.fitting import MOST_STEPS, PIECES_PER_PARAMETER, Choice, fit, measured_choice
+from afterbert.training.batch_sizes import BatchSizes
+from afterbert.workflows.fitting import MANY_STEPS, MOST_STEPS, PIECES_PER_PARAMETER, Choice, fit, measured_choice
 from afterbert.workflows.gallery import store_of_text
 
 SIZES = {"tiny": (1_000_000, 20_000.0), "mini": (4_000_000, 8_000.0), "small": (16_000_000, 2_000.0)}
+
+
+SIXTEEN = BatchSizes((16,))
 
 
 def split(pieces: int = 10_000_000, documents: int = 10_000) -> SimpleNamespace:
@@ -24,7 +28,12 @@ def split(pieces: int = 10_000_000, documents: int = 10_000) -> SimpleNamespace:
 
 def fitted(seconds: float, **text: int):
     return fit(
-        list(SIZES), lambda name: Choice(name, *SIZES[name]), split(**text), seconds=seconds, length=128, batch=16
+        list(SIZES),
+        lambda name: Choice(name, *SIZES[name]),
+        split(**text),
+        seconds=seconds,
+        length=128,
+        batches=SIXTEEN,
     )
 
 
@@ -41,7 +50,7 @@ def test_larger_sizes_are_not_measured_once_one_is_too_large() -> None:
         asked.append(name)
         return Choice(name, *SIZES[name])
 
-    found = fit(list(SIZES), measured, split(), seconds=60, length=128, batch=16)
+    found = fit(list(SIZES), measured, split(), seconds=60, length=128, batches=SIXTEEN)
     assert asked == ["tiny", "mini"]
     assert "not mini: 480.0 thousand pieces" in found.reasons[-1]
 
@@ -49,10 +58,25 @@ def test_larger_sizes_are_not_measured_once_one_is_too_large() -> None:
 @pytest.mark.parametrize("hours", [0.1, 1, 3, 10, 40])
 def test_the_batch_keeps_the_number_of_steps_in_bounds(hours: float) -> None:
     found = fitted(3600 * hours)
-    batch = int(dict(found.settings).get("training.batch_size", 16))
-    steps = SIZES[found.size][1] * 3600 * hours / (batch * 128)
+    settings = dict(found.settings)
+    batch = int(settings.get("training.batch_size", 16))
+    before = SIZES[found.size][1] * 3600 * hours / (16 * 128)
+    assert ("training.batch_growth" in settings) == (before > MANY_STEPS)
+    steps = before * 16 / batch / (1.8 if before > MANY_STEPS else 1)
     assert steps <= MOST_STEPS
     assert batch == 16 or steps > MOST_STEPS / 2
+
+
+def test_batches_that_are_the_users_or_stand_in_an_order_do_not_grow() -> None:
+    def grown(*given: str, can_grow: bool = True) -> bool:
+        measured = Choice("tiny", *SIZES["tiny"])
+        rows = {"length": 128, "batches": SIXTEEN, "can_grow": can_grow, "given": given}
+        return "training.batch_growth" in dict(
+            fit(["tiny"], lambda _: measured, split(), seconds=3600, **rows).settings
+        )
+
+    assert grown() and grown("length")
+    assert not grown("training.batch_size") and not grown("training.batch_growth") and not grown(can_grow=False)
 
 
 @pytest.mark.parametrize(("documents", "length"), [(10_000_000 // 40, "64"), (10_000_000 // 90, None), (5, None)])
@@ -65,11 +89,12 @@ def test_what_the_user_says_is_not_fitted_nor_spoken_of() -> None:
 
     def found(*given: str):
         measured = Choice("tiny", *SIZES["tiny"])
-        return fit(["tiny"], lambda _: measured, split_, seconds=1e6, length=128, batch=16, given=given)
+        return fit(["tiny"], lambda _: measured, split_, seconds=1e6, length=128, batches=SIXTEEN, given=given)
 
-    assert set(dict(found().settings)) == {"length", "training.batch_size"}
-    for given in (["length"], ["training.batch_size"], ["length", "training.batch_size"]):
-        left = {"length", "training.batch_size"} - set(given)
+    ours = {"length", "training.batch_size", "training.batch_growth"}
+    assert set(dict(found().settings)) == ours
+    for given in (["length"], ["training.batch_size", "training.batch_growth"], [*ours]):
+        left = ours - set(given)
         assert set(dict(found(*given).settings)) == left
         assert len(found(*given).reasons) == 1 + len(left)
 
@@ -82,7 +107,7 @@ def test_a_size_that_needs_too_much_memory_is_too_large() -> None:
         split(),
         seconds=600,
         length=128,
-        batch=16,
+        batches=SIXTEEN,
     )
     assert found.size == "tiny"
     assert found.reasons[1] == "not mini: memory runs out with a batch of 16 rows"

@@ -69,9 +69,19 @@ class Recipe:
         return ((1.0, self.length),) if last is None else ((1 - last.share, self.length), (last.share, last.length))
 
     @property
+    def batches(self) -> tuple[tuple[float, float, int], ...]:
+        """The lengths that rows have, each with its share of the steps and the mean rows of these: (share, rows,
+        length)."""
+        found, begin = [], 0.0
+        for share, length in self.row_lengths:
+            found.append((share, self.training.batch_sizes.mean(begin, begin + share), length))
+            begin += share
+        return tuple(found)
+
+    @property
     def pieces_per_step(self) -> float:
-        """How many pieces a step reads over the whole run, where rows are full."""
-        return self.training.batch_size * sum(share * length for share, length in self.row_lengths)
+        """How many pieces a step reads in the mean of the run, where rows are full."""
+        return sum(share * rows * length for share, rows, length in self.batches)
 
 
 @dataclass(frozen=True)

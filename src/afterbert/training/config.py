@@ -8,6 +8,7 @@ from pydantic import Field
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.training.averages import Average
+from afterbert.training.batch_sizes import BatchSizes
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules import Schedule
@@ -48,7 +49,21 @@ class LongRows:
     length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
     """How many pieces a row holds, special ones included."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The share of the steps. Batches have as many rows as before."""
+    """The share of the steps. Batches have as many rows as they would have anyway."""
+
+
+@dataclass(frozen=True)
+class LargerBatch:
+    """A stage of a run whose steps read more rows than the first ones do.
+
+    Source: Smith et al. 2018 (1711.00489). One update of many rows takes less time than several of few, and late in a
+    run it is worth as much.
+    """
+
+    times: Annotated[int, Field(ge=2, le=10_000)] = 2
+    """How many times `batch_size` a step reads."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """The share of the steps; what all stages leave is read in steps of `batch_size`, first."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,8 @@ class Training:
     """Which average of the weights is evaluated and exported; None: the last weights."""
     batch_size: Count = 32
     """How many rows an update is made from, over all processes."""
+    batch_growth: tuple[LargerBatch, ...] = ()
+    """Stages of larger batches at the end of the run, in their order."""
     micro_batch_size: Count | None = None
     """How many rows are in memory at once; None: the whole batch."""
     max_grad_norm: Annotated[float, Field(gt=0, le=1e9)] | None = 1.0
@@ -112,7 +129,23 @@ class Training:
         if self.compile and self.parallel == "fsdp":
             raise UserError("compile has not been tried with parallel fsdp; leave one of them out, or take ddp")
 
+        if sum(stage.share for stage in self.batch_growth) >= 1:
+            raise UserError("the shares of batch_growth leave no step to batch_size; lower them below 1 in all")
+        if self.batch_growth and self.order != "shuffled":
+            raise UserError(
+                f"batch_growth needs rows in any order, and training.order {self.order} says which stand in a batch; "
+                "leave one of them out"
+            )
+
+    @property
+    def batch_sizes(self) -> BatchSizes:
+        """How many rows each step reads, over all processes."""
+        later = [stage.share for stage in self.batch_growth]
+        sizes = [self.batch_size, *(stage.times * self.batch_size for stage in self.batch_growth)]
+        return BatchSizes(tuple(sizes), (1 - sum(later), *later))
+
     @property
     def rows_at_once(self) -> int:
         """How many rows are asked to be in memory at once."""
-        return min(self.micro_batch_size or self.batch_size, self.batch_size)
+        largest = max(self.batch_sizes.sizes)
+        return min(self.micro_batch_size or largest, largest)

@@ -16,13 +16,15 @@ from statistics import harmonic_mean
 
 import numpy as np
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.stages import Stages, moments, widths
+from afterbert.base.stages import Stages, moments
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, Objective
 from afterbert.objectives.parts.blending import blended
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
+from afterbert.training.batch_sizes import BatchSizes
 from afterbert.training.config import LongRows, Order, Training
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.epochs import EpochPart, Epochs
@@ -51,6 +53,8 @@ class Feed:
     course: what goes through stages in the run. Which one a step belongs to follows from the number of all steps, see
     `lasts`; before that is known the steps go through all stages in turn, so that each can be tried.
 
+    batch_sizes: how many rows each step reads; more than one size with order "shuffled" alone.
+
     turn, then: a course of two stages; the steps of the second are those of another feed, from its first on.
     """
 
@@ -60,38 +64,53 @@ class Feed:
         plan: Callable[[Noise], Plan],
         pose: Callable[[Plan, np.ndarray, Noise], Batch],
         noise: Noise,
-        batch_size: int,
+        batch_sizes: BatchSizes,
         views: int | None = None,
         order: Order = "shuffled",
         course: Sequence[Stages] = (),
         turn: Stages | None = None,
         then: Feed | None = None,
     ):
-        self.epochs = Epochs(plan, noise, batch_size=batch_size, views=views, order=order)
-        self.batch_size, self._pose, self._is_contiguous = batch_size, pose, order == "contiguous"
+        assert len(batch_sizes.sizes) == 1 or order == "shuffled", "the other orders count in batches of one size"
+        self.epochs = Epochs(plan, noise, batch_size=batch_sizes.sizes[0], views=views, order=order)
+        self.batch_sizes, self._pose, self._is_contiguous = batch_sizes, pose, order == "contiguous"
         self._turn, self._then = turn, then
-        self._course = (*course, *([turn] if turn else []))
+        grows = [batch_sizes.stages] if len(batch_sizes.sizes) > 1 else []
+        self._course = (*course, *grows, *([turn] if turn else []))
         self.moments = moments(self._course)
         self._total_steps: int | None = None
 
     @property
-    def parts(self) -> tuple[tuple[float, Feed], ...]:
-        """The feeds that follow one another, each with its share of the steps."""
+    def parts(self) -> tuple[tuple[float, float, Feed], ...]:
+        """The feeds that follow one another, each with the shares of the run between which it is read."""
         if self._turn is None or self._then is None:
-            return ((1.0, self),)
-        return tuple(zip(widths(self._turn.starts), (self, self._then)))
+            return ((0.0, 1.0, self),)
+        _, turn = self._turn.starts
+        return ((0.0, turn, self), (turn, 1.0, self._then))
 
     @property
     def steps_per_epoch(self) -> float:
         """How many steps go once through the text, by the rows of the first epoch."""
-        shares, feeds = zip(*self.parts)
-        return harmonic_mean([feed.epochs.num_rows(0) / feed.batch_size for feed in feeds], weights=shares)
+        lengths = [feed.epochs.num_rows(0) / feed.batch_sizes.mean(begin, end) for begin, end, feed in self.parts]
+        return harmonic_mean(lengths, weights=[end - begin for begin, end, _ in self.parts])
 
-    def epoch_at(self, row: int) -> int:
-        """Tells the epoch in which this row, counted from the start of the run, is read."""
-        feed, first = self._at(row // self.batch_size)
-        before = self.epochs.of_row(first * self.batch_size - 1) + 1 if first else 0
-        return before + feed.epochs.of_row(row - first * self.batch_size)
+    def rows_before(self, step: int) -> int:
+        """Counts the rows that the steps before this one (0-based) read."""
+        return self.batch_sizes.before(step, self._total_steps)
+
+    def epoch_at(self, step: int) -> int:
+        """Tells the epoch that a step (0-based) begins in."""
+        return self._epoch(step, self.rows_before(step))
+
+    def epoch_after(self, step: int) -> int:
+        """Tells the epoch that a step (0-based) ends in."""
+        return self._epoch(step, self.rows_before(step + 1) - 1)
+
+    def _epoch(self, step: int, row: int) -> int:
+        feed, first = self._at(step)
+        skipped = self.rows_before(first)
+        before = self.epochs.of_row(skipped - 1) + 1 if first else 0
+        return before + feed.epochs.of_row(row - skipped)
 
     def _at(self, step: int) -> tuple[Feed, int]:
         """The feed that a step of the run is read from, and the step of the run at which that one begins."""
@@ -119,34 +138,38 @@ class Feed:
 
         With several processes each gets its share of the same rows. Raises UserError if the split has no rows.
         """
-        size = micro_batch_size or self.batch_size
+        size = micro_batch_size or max(self.batch_sizes.sizes)
         progress, (feed, first) = self.progress_at(number), self._at(number)
+        begin, rows = self.rows_before(number) - self.rows_before(first), self.batch_sizes.at(progress)
         return [
             feed._batch(
                 replace(part, numbers=part.numbers[start : start + size], slots=part.slots[start : start + size]),
                 progress,
             )
-            for part in feed._shares(number - first, rank, world_size)
+            for part in feed._shares(range(begin, begin + rows), rank, world_size)
             for start in range(0, len(part.numbers), size)
         ]
 
     def slots(self, rank: int, world_size: int) -> range:
-        """Tells which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
-        return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
+        """Tells which rows of every step a process reads, where all have one size."""
+        (size,) = self.batch_sizes.sizes
+        return _share(size, rank, world_size)
 
-    def _shares(self, number: int, rank: int, world_size: int) -> Iterator[EpochPart]:
-        """What one process reads of a step."""
-        slots, first = self.slots(rank, world_size), number * self.batch_size
-        if self.epochs.plan(self.epochs.of_row(first)).batches() is None:
-            yield from self.epochs.parts(range(first + slots.start, first + slots.stop))
+    def _shares(self, rows: range, rank: int, world_size: int) -> Iterator[EpochPart]:
+        """What one process reads of a step, whose rows are counted from the first of this feed."""
+        mine = _share(len(rows), rank, world_size)
+        if self.epochs.plan(self.epochs.of_row(rows.start)).batches() is None:
+            yield from self.epochs.parts(rows[mine.start : mine.stop])
             return
-        (whole,) = self.epochs.parts(range(first, first + self.batch_size))
-        size = len(whole.numbers)
-        mine = slice(size * rank // world_size, size * (rank + 1) // world_size)
-        if mine.start == mine.stop:
+        if len(self.batch_sizes.sizes) > 1:
+            raise UserError("these rows come in batches of their own, which do not grow; leave batch_growth out")
+        (whole,) = self.epochs.parts(rows)
+        mine = _share(len(whole.numbers), rank, world_size)
+        if not mine:
             yield replace(whole, numbers=whole.numbers[:1], slots=whole.slots[:1], is_idle=True)
         else:
-            yield replace(whole, numbers=whole.numbers[mine], slots=whole.slots[mine])
+            own = slice(mine.start, mine.stop)
+            yield replace(whole, numbers=whole.numbers[own], slots=whole.slots[own])
 
     def _batch(self, part: EpochPart, progress: float) -> Batch:
         noise = self.epochs.noise(part.epoch).at(progress)
@@ -160,6 +183,11 @@ class Feed:
         steps = np.full(len(part.numbers), part.step)
         told = {"row_slots": part.slots, "row_steps": steps, "row_goes_on": goes_on}
         return replace(batch, arrays={**batch.arrays, **told})
+
+
+def _share(size: int, rank: int, world_size: int) -> range:
+    """Sizes differ by one where they do not divide evenly."""
+    return range(size * rank // world_size, size * (rank + 1) // world_size)
 
 
 class Prefetch:
@@ -241,7 +269,7 @@ def feed_for(
         plan=plan,
         pose=pose,
         noise=Noise(training.seed),
-        batch_size=training.batch_size,
+        batch_sizes=training.batch_sizes,
         views=training.views,
         order=training.order,
         course=objective.course(),

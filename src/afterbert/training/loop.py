@@ -142,7 +142,7 @@ def _log(live: LiveRun, norm: float, length: RunLength) -> None:
             "tokens": live.progress.tokens,
             "tokens_per_second": live.clock.speed(tokens=live.progress.tokens),
             "seconds": live.clock.total,
-            "epoch": live.feed.epoch_at(live.progress.data_step * live.feed.batch_size - 1),
+            "epoch": live.feed.epoch_after(live.progress.data_step - 1),
         }
     )
 

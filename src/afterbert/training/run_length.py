@@ -132,10 +132,13 @@ def seconds_per_step(durations: Sequence[float], shares: Sequence[float] = (1.0,
 def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None) -> Rates:
     """Tokens are the mean of a few steps spread over the first epoch; epochs count the first one's rows."""
     tokens_per_step = 0.0
-    for share, part in feed.parts:
-        spread = np.linspace(0, max(0, part.epochs.num_rows(0) / part.batch_size - 1), _SAMPLED_STEPS)
-        steps = [part.step(number) for number in np.unique(spread.astype(int)).tolist()]
-        tokens_per_step += share * float(np.mean([sum(batch.num_tokens for batch in step) for step in steps]))
+    for begin, end, part in feed.parts:
+        sizes = part.batch_sizes
+        spread = np.linspace(0, max(0, part.epochs.num_rows(0) / max(sizes.sizes) - 1), _SAMPLED_STEPS)
+        numbers = np.unique(spread.astype(int)).tolist()
+        tokens = [sum(batch.num_tokens for batch in part.step(number)) for number in numbers]
+        rows = [sizes.at(part.progress_at(number)) for number in numbers]
+        tokens_per_step += (end - begin) * float(np.mean(tokens)) * (sizes.mean(begin, end) / float(np.mean(rows)))
     return Rates(tokens_per_step, feed.steps_per_epoch, flops_per_step, timing.step if timing else None)
 
 

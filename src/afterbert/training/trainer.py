@@ -59,12 +59,13 @@ def train(
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says "failed".
     """
     device, processes = device_of(module), processes or SingleProcess()
-    if processes.size > training.batch_size:
+    sizes = training.batch_sizes.sizes
+    if processes.size > min(sizes):
         raise UserError(
             f"batch_size {training.batch_size} is less than one row for each of {processes.size} processes; "
             "start fewer, or take a larger batch"
         )
-    if module.compares_rows and (processes.size > 1 or training.rows_at_once < training.batch_size):
+    if module.compares_rows and (processes.size > 1 or training.rows_at_once < max(sizes)):
         raise UserError(
             "this objective compares the rows of a batch with each other, so a batch cannot be divided; take one "
             "process and leave out training.micro_batch_size, or take a smaller batch_size"

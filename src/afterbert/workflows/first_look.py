@@ -32,7 +32,7 @@ def first_look(objective: Objective, feed: Feed, vocabulary: Vocabulary, *, seed
     plane that the store lacks.
     """
     told: list[str] = []
-    for moment, (_, part) in product(feed.moments, feed.parts):
+    for moment, (*_, part) in product(feed.moments, feed.parts):
         noise, asks = Noise(seed).at(moment), False
         for answer, asked, rows in _questions(objective, part, vocabulary, noise):
             (count, num_answers), name = _counted(asked), getattr(asked, "name", name_of(answer))

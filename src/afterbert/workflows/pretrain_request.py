@@ -258,7 +258,8 @@ def fitted_to_budget(
                 store.split("train"),
                 seconds=recipe.training.budget.amount * processes.size,
                 length=recipe.length,
-                batch=recipe.training.batch_size,
+                batches=recipe.training.batch_sizes,
+                can_grow=recipe.training.order == "shuffled" and not recipe.training.batch_growth,
                 given=[path for path, _ in request.overrides],
             )
         )

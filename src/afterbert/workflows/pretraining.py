@@ -153,10 +153,10 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
     """Returns the operations of forward and backward of one step of full rows. Backward counts as twice forward (Kaplan
     et al. 2020, Section 2.1); heads, which run at chosen places only, are left out."""
     size, total = store.vocabulary.size, 0.0
-    for share, length in recipe.row_lengths:
+    for share, rows, length in recipe.batches:
         per_token = recipe.model.flops_per_token(size, length)
         per_token += recipe.objective.flops_beside(recipe.model, size, length)
-        total += share * 3.0 * per_token * recipe.training.batch_size * length
+        total += share * 3.0 * per_token * rows * length
     return total
 
 

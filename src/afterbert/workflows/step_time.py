@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ _STEPS, _WARM_STEPS = 3, 2
 @dataclass(frozen=True)
 class StepTime:
     """seconds: of an update, from batch to moved weights: the median of each stage of the run, weighted by its share;
-    tokens: pieces that one reads."""
+    tokens: pieces that one reads in the mean."""
 
     seconds: float
     tokens: float
@@ -38,11 +38,11 @@ def step_times(
     with torch.random.fork_rng(devices=[]):
         tried = {name: _Tried(resolved, store, device) for name, resolved in arms.items()}
         for one in tried.values():
-            one.run(_WARM_STEPS)
-            one.seconds.clear()
+            one.run(max(_WARM_STEPS, one.stages))
+            one.forget()
         for _ in range(turns):
             for one in tried.values():
-                one.run(_STEPS)
+                one.run(max(_STEPS, one.stages))
     return {name: one.found() for name, one in tried.items()}
 
 
@@ -60,11 +60,22 @@ class _Tried:
         passes = Passes(Single(module), choose(recipe.training.precision, device))
         self._stepper = Stepper(passes, self._optimizer, self._feed, recipe.training)
 
+    @property
+    def stages(self) -> int:
+        """Through how many the steps go in turn."""
+        return len(self._feed.moments)
+
+    def forget(self) -> None:
+        self.seconds.clear()
+        self.tokens.clear()
+
     def found(self) -> StepTime:
+        return StepTime(self._weighted(statistics.median, self.seconds), self._weighted(statistics.fmean, self.tokens))
+
+    def _weighted(self, middle: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
         shares = widths(self._feed.moments)  # the steps have gone through the stages in turn
-        stages = [self.seconds[number :: len(shares)] or self.seconds for number in range(len(shares))]
-        seconds = sum(share * statistics.median(own) for share, own in zip(shares, stages))
-        return StepTime(seconds, statistics.fmean(self.tokens))
+        stages = [values[number :: len(shares)] or values for number in range(len(shares))]
+        return sum(share * middle(own) for share, own in zip(shares, stages))
 
     def run(self, steps: int) -> None:
         for number in range(len(self.seconds), len(self.seconds) + steps):

@@ -233,8 +233,9 @@ def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> TaskMix:
     blend = _blend(feed.epochs.plan(0))
     sizes = {name: len(own) for name, own in blend.plans.items()}
     drawn = np.zeros(len(sizes), dtype=np.int64)
-    for share, own in feed.parts:
-        for part in own.epochs.parts(range(round(share * steps) * training.batch_size)):
+    for begin, end, own in feed.parts:
+        rows = round(round((end - begin) * steps) * own.batch_sizes.mean(begin, end))
+        for part in own.epochs.parts(range(rows)):
             blend = _blend(own.epochs.plan(part.epoch))
             drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
     return TaskMix(steps, sizes, dict(zip(sizes, drawn.tolist())))

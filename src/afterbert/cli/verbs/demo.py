@@ -13,7 +13,7 @@ TAKES_RECIPE_OPTIONS = True
 
 def demo(
     context: typer.Context,
-    budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train: 2000steps, 5min.")] = "2000steps",
+    budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train: 3000steps, 5min.")] = "3000steps",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder in which the demo's run folder is made.")] = Path(
         "demo"
     ),

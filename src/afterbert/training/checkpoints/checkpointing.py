@@ -105,11 +105,10 @@ class Checkpointing:
         return files, of_optimizer.scalars
 
     def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
-        row = progress.data_step * self.feed.batch_size
         return {
             "step": progress.step,
-            "epoch": self.feed.epoch_at(row),
-            "rows": row,
+            "epoch": self.feed.epoch_at(progress.data_step),
+            "rows": self.feed.rows_before(progress.data_step),
             "progress": asdict(progress),
             "epoch_starts": self.feed.epochs.known,
             "precision": precision.name,

@@ -9,9 +9,10 @@ by matrix in bfloat16, and takes neither packed matrices nor pieces.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -44,6 +45,11 @@ class Muon(AdamKind):
     """Root mean square of a hidden matrix's update at a learning rate of 1; AdamW's is 0.2 to 0.4 (2502.16982)."""
     momentum: float = 0.95
     """How much of the running mean of a hidden matrix's gradients a step keeps."""
+
+    every: Annotated[int, Field(ge=1, le=100)] = 1
+    """In how many steps a hidden matrix moves once, as far as in all of them; its momentum takes in each gradient. They
+    take turns, so that every step costs alike. The mean of many gradients hardly turns from one step to the next, and
+    finding the update is what takes time."""
 
     numbers_per_weight: ClassVar[float] = 1  # the momentum; two for the rest, but memory is reckoned as a lower bound
 
@@ -78,7 +84,8 @@ def hidden_matrices_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:
 
 
 class _Muon(torch.optim.Optimizer):
-    """State of a hidden matrix: `momentum`, of its shape and in pieces where it is; of all else torch's AdamW's.
+    """State of a hidden matrix: `momentum`, of its shape and in pieces where it is; `step` where matrices take turns;
+    of all else torch's AdamW's.
 
     parts: id of a hidden matrix -> how many it packs.
     """
@@ -87,53 +94,82 @@ class _Muon(torch.optim.Optimizer):
         others = [group for group in groups if not group["is_hidden"]]
         self._adamw = adamw(others, config) if others else None
         hidden = [group for group in groups if group["is_hidden"]]
+        self._turns = _turns([weight for group in hidden for weight in group["params"]], config.every)
         super().__init__([*hidden, *(self._adamw.param_groups if self._adamw else ())], {"lr": config.learning_rate})
         self._config, self._parts = config, parts
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # the stub overloads it
         assert closure is None, "the trainer has made the gradients"
-        hidden = [group for group in self.param_groups if group["is_hidden"]]
-        moved = [(weight, group) for group in hidden for weight in group["params"] if weight.grad is not None]
-        for some in _chunks(moved):
-            self._move(some)
+        for group in self.param_groups:
+            if group["is_hidden"]:
+                self._step(group)
         if self._adamw is not None:
             self._adamw.param_groups = [group for group in self.param_groups if not group["is_hidden"]]
             self._adamw.state = self.state
             self._adamw.step()
 
-    def _move(self, some: Sequence[tuple[nn.Parameter, dict]]) -> None:
+    def _step(self, group: dict) -> None:
+        """Takes the gradients of hidden matrices in, and moves those whose turn it is."""
+        weights = [weight for weight in group["params"] if weight.grad is not None]
+        if not weights:
+            return
+        torch._foreach_lerp_(self._momenta(weights), [weight.grad for weight in weights], 1 - self._config.momentum)
+        every = self._config.every
+        for some in _chunks(weights if every == 1 else self._due(weights)):
+            self._move(some, group["lr"] * every, group["weight_decay"])
+
+    def _due(self, weights: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+        """Those whose turn it is; a checkpoint keeps how often each was asked."""
+        asked = [self.state[weight].setdefault("step", torch.zeros(())) for weight in weights]
+        steps = torch.stack(asked).tolist()
+        torch._foreach_add_(asked, 1)
+        return [w for w, step in zip(weights, steps) if int(step) % self._config.every == self._turns[id(w)]]
+
+    def _momenta(self, weights: Sequence[nn.Parameter]) -> list[Tensor]:
+        for weight in weights:
+            if "momentum" not in self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        return [self.state[weight]["momentum"] for weight in weights]
+
+    def _move(self, weights: Sequence[nn.Parameter], rate: float, weight_decay: float) -> None:
         """Moves these weights, with as few batched products as their shapes allow."""
-        whole = [in_one(self._with_momentum(weight)) for weight, _ in some]
-        pieces = [piece for (weight, _), update in zip(some, whole) for piece in update.chunk(self._parts[id(weight)])]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        ahead = torch._foreach_lerp(gradients, self._momenta(weights), self._config.momentum)  # Nesterov's
+        packed = [self._parts[id(weight)] for weight in weights]
+        pieces = [piece for update, count in zip(ahead, packed) for piece in in_one(update).chunk(count)]
         found = iter(orthogonal(pieces))
-        for weight, group in some:
-            mine = [next(found) for _ in range(self._parts[id(weight)])]
-            scaled = [piece * (self._config.update_size * max(piece.shape) ** 0.5) for piece in mine]
-            update = scaled[0] if len(scaled) == 1 else torch.cat(scaled)
-            if group["weight_decay"]:
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.sub_(like(update, weight), alpha=group["lr"])
-
-    def _with_momentum(self, weight: nn.Parameter) -> Tensor:
-        """The gradient as Nesterov's momentum has it."""
-        gradient, state = weight.grad, self.state[weight]
-        assert gradient is not None
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(weight)
-        kept = self._config.momentum
-        return gradient.lerp(state["momentum"].lerp_(gradient, 1 - kept), kept)
+        updates = []
+        for weight, count in zip(weights, packed):
+            mine = [next(found) for _ in range(count)]
+            size = self._config.update_size * max(mine[0].shape) ** 0.5
+            updates.append(like((mine[0] if count == 1 else torch.cat(mine)) * size, weight))
+        moved: list[Tensor] = [*weights]
+        if weight_decay:
+            torch._foreach_mul_(moved, 1 - rate * weight_decay)
+        torch._foreach_add_(moved, updates, alpha=-rate)
 
 
-def _chunks(hidden: Sequence[tuple[nn.Parameter, dict]]) -> Iterator[list[tuple[nn.Parameter, dict]]]:
+def _turns(weights: Sequence[nn.Parameter], every: int) -> dict[int, int]:
+    """id of each weight -> at which of so many steps it moves: the largest first, each where least is moved so far. The
+    same for any number of processes: a weight counts as large as it is whole."""
+    moved, found = [0] * every, {}
+    for weight in sorted(weights, key=lambda weight: -weight.numel()):
+        turn = moved.index(min(moved))
+        moved[turn] += weight.numel()
+        found[id(weight)] = turn
+    return found
+
+
+def _chunks(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     """The same for any number of processes: a weight counts as large as it is whole."""
-    some: list[tuple[nn.Parameter, dict]] = []
+    some: list[nn.Parameter] = []
     size = 0
-    for weight, group in hidden:
+    for weight in weights:
         if some and size + weight.numel() > _MOST_AT_ONCE:
             yield some
             some, size = [], 0
-        some.append((weight, group))
+        some.append(weight)
         size += weight.numel()
     if some:
         yield some
