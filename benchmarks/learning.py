@@ -17,8 +17,8 @@ BERT's, since 1e-4 hardly moves so small a model. Tuned: the most that we know h
 other code: ModernBertForMaskedLM of the same size and width of the gated unit, attention to the whole row, the head at
 masked positions only, 30% masks, AdamW with betas 0.9 and 0.98, the best of the rates in TUNED_RATES after two minutes'
 worth of steps, and memory kept between steps. Ours: the recipe `laptop`, with the growing batches that `--budget 10min`
-gives it. Measured on each: masked accuracy and
-bits per byte at the same fixed held-out masks, BLiMP's minimal pairs, and tasks fine-tuned alike.
+gives it. Measured on each: masked accuracy and bits per byte at the same fixed held-out masks, BLiMP's minimal pairs,
+and tasks fine-tuned alike.
 """
 
 from __future__ import annotations

@@ -131,28 +131,18 @@ def test_rates_count_batches_that_grow_by_their_share_of_the_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shares", "said"),
+    ("name", "setting", "value", "said"),
     [
-        ("bert-mlm", "[{share: 0.5}, {share: 0.5}]", "leave no step to batch_size"),
-        ("xlnet", "[{share: 0.5}]", "training.order contiguous says which stand in a batch"),
+        ("bert-mlm", "training.batch_growth", "[{share: 0.5}, {share: 0.5}]", "leave no step to batch_size"),
+        ("xlnet", "training.batch_growth", "[{share: 0.5}]", "training.order contiguous says which stand in a batch"),
+        ("bert-mlm", "long_rows.length", "1024", "long_rows.length is 1024, but the model has 512 positions"),
+        ("bert-mlm", "long_rows.length", "128", "rows are 128 long from the start"),
+        ("xlnet", "long_rows.length", "512", "training.order contiguous remembers"),
     ],
 )
-def test_batches_that_cannot_grow_are_refused(name: str, shares: str, said: str) -> None:
+def test_stages_that_cannot_be_are_refused(name: str, setting: str, value: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        resolve(name, overrides=[("training.batch_growth", shares)])
-
-
-@pytest.mark.parametrize(
-    ("name", "length", "said"),
-    [
-        ("bert-mlm", "1024", "long_rows.length is 1024, but the model has 512 positions"),
-        ("bert-mlm", "128", "rows are 128 long from the start"),
-        ("xlnet", "512", "training.order contiguous remembers"),
-    ],
-)
-def test_long_rows_that_cannot_be_are_refused(name: str, length: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        resolve(name, overrides=[("long_rows.length", length)])
+        resolve(name, overrides=[(setting, value)])
 
 
 def test_berts_last_tenth_is_long_in_the_papers_size() -> None:

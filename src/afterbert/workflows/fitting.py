@@ -22,13 +22,15 @@ from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.batch_sizes import BatchSizes
+from afterbert.training.config import LargerBatch
 from afterbert.training.precision import name_of_device
 from afterbert.workflows.memory import check_memory
 from afterbert.workflows.step_time import step_times
 
 PIECES_PER_PARAMETER = 20
 MANY_STEPS, MOST_STEPS = 8_000, 20_000
-GROWTH = "[{times: 2, share: 0.8}]"
+_LARGER = LargerBatch(times=2, share=0.8)
+GROWTH = f"[{{times: {_LARGER.times}, share: {_LARGER.share}}}]"
 LENGTHS = (64, 128)
 
 
@@ -97,10 +99,10 @@ def fit(
     if is_free and reads / (rows * length) > MANY_STEPS:
         settings.append(("training.batch_growth", GROWTH))
         reasons.append(
-            f"batches of {2 * batch} rows after a fifth of the run: with {reads / (rows * length):,.0f} steps "
-            "they teach as much a piece, in less time"
+            f"batches of {_LARGER.times * batch} rows after {1 - _LARGER.share:.0%} of the run: in one of "
+            f"{reads / (rows * length):,.0f} steps they teach as much a piece, in less time"
         )
-        rows *= 1.8
+        rows *= 1 + (_LARGER.times - 1) * _LARGER.share
     steps, grown = reads / (rows * length), batch
     while steps > MOST_STEPS and "training.batch_size" not in given:
         steps, grown = steps / 2, grown * 2
