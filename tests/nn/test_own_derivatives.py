@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from afterbert.nn.attention import Attention
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.sizes import Sizes
@@ -40,6 +41,19 @@ def test_gradients_of_rotary_positions() -> None:
     torch.testing.assert_close(gradients(turned, asked, mine), gradients(plain, asked, theirs))
     with torch.no_grad():
         torch.testing.assert_close(torch.stack(layer(query, key, shared)[:2]), plain)
+
+
+def test_gradients_of_query_key_and_value() -> None:
+    attention, packed = Attention().build(Sizes(12, 1, 3, 8, 5)), torch.randn(2, 5, 36)
+    asked = torch.randn(3, 2, 3, 5, 4)
+    apart = attention._heads(mine := leaf(packed), 3)
+    plain = (theirs := leaf(packed)).view(2, 5, 3, 3, 4).permute(2, 0, 3, 1, 4)
+    torch.testing.assert_close(torch.stack(apart), plain)
+    torch.testing.assert_close(gradients(torch.stack(apart), asked, mine), gradients(plain, asked, theirs))
+    # a part that nothing was made of has none
+    (only,) = gradients(attention._heads(again := leaf(packed), 3)[1], asked[1], again)
+    expected = gradients(theirs.view(2, 5, 3, 3, 4).permute(2, 0, 3, 1, 4)[1], asked[1], theirs)
+    torch.testing.assert_close([only], expected)
 
 
 def leaf(values: Tensor) -> Tensor:

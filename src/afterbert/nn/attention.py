@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from afterbert.base.numbers import Count
@@ -152,8 +153,29 @@ class SelfAttention(nn.Module):
         return self._heads(project(self.qkv, hidden, rows), end - first)
 
     def _heads(self, packed: Tensor, parts: int) -> tuple[Tensor, ...]:
-        shape = (*packed.shape[:2], parts, self.num_heads, self.head_size)
-        return packed.view(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        packed = packed.view(*packed.shape[:2], parts, self.num_heads, self.head_size)
+        if packed.requires_grad and not torch.compiler.is_compiling():
+            apart: tuple[Tensor, ...] = _Apart.apply(packed)
+            return apart
+        return packed.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+class _Apart(torch.autograd.Function):
+    """The parts of packed [B, T, parts, H, K], each [B, H, T, K]. Their gradients are written once into their place;
+    torch's own derivatives join them first and put them in order after."""
+
+    @staticmethod
+    def forward(ctx: Any, packed: Tensor) -> tuple[Tensor, ...]:
+        ctx.shape = packed.shape
+        return packed.permute(2, 0, 3, 1, 4).unbind(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        packed = gradients[0].new_empty(ctx.shape)
+        for part, gradient in enumerate(gradients):
+            packed[:, :, part].copy_(gradient.transpose(1, 2))
+        return packed
 
 
 def attend(

@@ -120,6 +120,7 @@ class LMHeadModule(nn.Module):
 class _Transform(nn.Module):
     def __init__(self, config: LMHead, hidden_size: int, width: int, norm: Norm):
         super().__init__()
+        self.hidden_matrices = {"dense": 1}
         self.dense = nn.Linear(hidden_size, width, bias=config.bias)
         self.activate = ACTIVATIONS[config.activation]
         self.norm = norm.build(width)
@@ -143,6 +144,7 @@ class PoolerModule(nn.Module):
 
     def __init__(self, config: Pooler, hidden_size: int):
         super().__init__()
+        self.hidden_matrices = {"dense": 1}
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.activate = ACTIVATIONS[config.activation]
 
@@ -155,6 +157,7 @@ class DetectionHead(nn.Module):
 
     def __init__(self, hidden_size: int):
         super().__init__()
+        self.hidden_matrices = {"dense": 1}
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.decision = nn.Linear(hidden_size, 1)
         self.activate = ACTIVATIONS["gelu"]

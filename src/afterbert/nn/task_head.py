@@ -46,6 +46,7 @@ class TaskHeadModule(nn.Module):
         super().__init__()
         self.config = config
         has_dense = config.has_dense
+        self.hidden_matrices = {"dense": 1} if has_dense else {}
         self.dense = nn.Linear(hidden_size, hidden_size, bias=config.bias) if has_dense else nn.Identity()
         self.activate = ACTIVATIONS[config.activation] if has_dense else nn.Identity()
         self.norm = config.norm.build(hidden_size) if has_dense and config.norm is not None else nn.Identity()

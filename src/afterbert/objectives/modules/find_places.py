@@ -80,6 +80,7 @@ class PointerHead(nn.Module):
 
     def __init__(self, hidden_size: int):
         super().__init__()
+        self.hidden_matrices = {"query": 1, "key": 1}
         self.query, self.key = nn.Linear(hidden_size, hidden_size), nn.Linear(hidden_size, hidden_size)
         self.scale = hidden_size**-0.5
 

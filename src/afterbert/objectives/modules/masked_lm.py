@@ -96,6 +96,7 @@ class BoundaryHead(nn.Module):
         vocab_size, table_width = token.weight.shape
         self.place = nn.Embedding(config.max_targets, config.position_size)
         nn.init.normal_(self.place.weight, std=0.02)
+        self.hidden_matrices = {"first": 1, "second": 1}
         self.first = nn.Linear(2 * hidden_size + config.position_size, hidden_size)
         self.first_norm = nn.LayerNorm(hidden_size)
         self.second = nn.Linear(hidden_size, table_width)

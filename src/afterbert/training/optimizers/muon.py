@@ -31,7 +31,7 @@ _MOST_AT_ONCE = 1 << 24  # numbers that one batched iteration holds, so that sha
 @dataclass(frozen=True)
 class Muon(AdamKind):
     """Orthogonal updates for the hidden matrices; AdamW, by the settings that both have, for all else: embeddings,
-    heads, norms, biases. A module says itself which its hidden matrices are, see `hidden_matrices_of`.
+    norms, biases, last layers. A module says itself which its hidden matrices are, see `hidden_matrices_of`.
 
     >>> Muon(momentum=1.0)
     Traceback (most recent call last):
